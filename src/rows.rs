@@ -1,0 +1,182 @@
+//! The rows of the protocol, and how they stand in a store.
+//!
+//! Each row carries the schema it was written by. An instance that meets a higher one leaves the
+//! row alone and says so, which is what lets two versions of Tenure share a store.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::machine::{ClusterId, Incarnation, JobName, RunId, Term};
+use crate::stores::Fields;
+use crate::time::Wall;
+
+/// The newest schema that this version reads and writes.
+pub const SCHEMA: u32 = 1;
+
+/// The row that says which store this is. Written once, when the first instance meets it empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// Drawn at random: another id is another store.
+    pub id: ClusterId,
+    /// Every leader of an earlier, lost store has given up by now.
+    pub settled: bool,
+    /// How many wishes people have written into lease rows. Who sees it rise reads them.
+    pub wishes: u64,
+}
+
+/// One instance's row, alive for as long as it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// For people only.
+    pub name: String,
+    /// How many heartbeats so far. A write that changes nothing may keep a row's version.
+    pub beat: u64,
+    /// How long the row may stand unchanged before rivals delete it. Never changes.
+    #[serde(rename = "ttl_ms", with = "millis")]
+    pub ttl: Duration,
+    /// Where its HTTP listens; empty if nowhere.
+    pub url: String,
+    /// It is on its way out and takes nothing more.
+    pub draining: bool,
+    /// How many leases it has given away. Who sees it rise reads the lease rows.
+    pub moved: u64,
+    /// Hash of its list of jobs: only instances with the same list place jobs on each other.
+    pub placement: String,
+    /// The version of Tenure that runs it.
+    pub version: String,
+    /// Its wall clock when the row was sent.
+    pub clock: Wall,
+}
+
+/// One job's row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// The incarnation that leads; `None` when the job is free.
+    pub holder: Option<Incarnation>,
+    /// The holder's human name.
+    pub leader: Option<String>,
+    /// Rises with every change of holder, never falls.
+    pub term: Term,
+    /// When the holder changed, by the wall clock of who changed it.
+    pub since: Wall,
+    /// The last occurrence that was launched.
+    pub cursor: Option<Cursor>,
+    /// What a person asked for.
+    pub wish: Option<Wish>,
+    /// The membership (its hash) at which the job was placed where it is; while that lasts, it stays.
+    pub placed: Option<String>,
+}
+
+/// The last occurrence that was launched. No due time at or before it ever starts again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// When it was due.
+    pub due: Wall,
+    /// Which launch it was.
+    pub run: RunId,
+    /// The term it was launched under.
+    pub term: Term,
+    /// How it went, as far as its leader came to say so.
+    pub state: RunState,
+    /// Hash of the schedule it belongs to.
+    pub schedule: String,
+}
+
+/// How a launch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Recorded; it may be running.
+    Started,
+    /// It ended well.
+    Finished,
+    /// It ended badly.
+    Failed,
+    /// It was stopped because its leader had to leave.
+    Cancelled,
+}
+
+/// What a person asked of a job's leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Give the job to another instance: this one, or any.
+    StepDown {
+        /// Who shall lead.
+        to: Option<Incarnation>,
+    },
+}
+
+impl Lease {
+    /// The row of a job that nobody has led yet, below every term above `floor`.
+    pub fn unborn(floor: Term) -> Self {
+        Self {
+            schema: SCHEMA,
+            holder: None,
+            leader: None,
+            term: floor,
+            since: Wall::default(),
+            cursor: None,
+            wish: None,
+            placed: None,
+        }
+    }
+}
+
+/// Why a row cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// A newer Tenure wrote it.
+    #[error("it has schema {0}, and this version knows schemas up to {SCHEMA}: upgrade this instance")]
+    Newer(u64),
+    /// Nothing this program writes looks so.
+    #[error("it is not readable ({0}): restore the row")]
+    Corrupt(String),
+}
+
+/// What a row holds, from the fields that a store keeps.
+pub fn decode<T: DeserializeOwned>(fields: Fields) -> Result<T, RowError> {
+    match fields.get("schema").and_then(Value::as_u64) {
+        None => Err(RowError::Corrupt("no schema".to_owned())),
+        Some(schema) if schema > u64::from(SCHEMA) => Err(RowError::Newer(schema)),
+        Some(_) => serde_json::from_value(Value::Object(fields))
+            .map_err(|error| RowError::Corrupt(error.to_string())),
+    }
+}
+
+/// The fields that a store keeps, from what a row holds.
+pub fn encode<T: Serialize>(row: &T) -> Fields {
+    match serde_json::to_value(row) {
+        Ok(Value::Object(fields)) => fields,
+        other => unreachable!("rows are structs of plain values, not {other:?}"),
+    }
+}
+
+/// A row's key is its job's name, as it stands in the store.
+pub fn job_of(id: &str) -> Option<JobName> {
+    JobName::new(id).ok()
+}
+
+/// A duration as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
