@@ -1,5 +1,6 @@
 //! One leader per job, on the datastore you already have.
 
+pub mod lease;
 pub mod machine;
 pub mod rows;
 pub mod stores;

@@ -51,7 +51,9 @@ pub struct Member {
     pub placement: String,
     /// The version of Tenure that runs it.
     pub version: String,
-    /// Its wall clock when the row was sent.
+    /// Higher than that of every member there was when it joined. The eldest sets the clock.
+    pub order: u64,
+    /// The clock that the cluster goes by, as it knew it when the row was sent.
     pub clock: Wall,
 }
 
@@ -117,13 +119,13 @@ pub enum Wish {
 }
 
 impl Lease {
-    /// The row of a job that nobody has led yet, below every term above `floor`.
-    pub fn unborn(floor: Term) -> Self {
+    /// The row of a job that nobody has led yet.
+    pub fn unborn() -> Self {
         Self {
             schema: SCHEMA,
             holder: None,
             leader: None,
-            term: floor,
+            term: Term::default(),
             since: Wall::default(),
             cursor: None,
             wish: None,

@@ -1,0 +1,333 @@
+//! The lease: one leader per job, on any store that has a compare-and-set.
+//!
+//! TODO essay
+
+mod leading;
+mod living;
+mod members;
+mod messages;
+pub(crate) mod placement;
+mod seat;
+mod session;
+mod timing;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub use self::messages::{
+    Answer, Ask, Ending, Found, Input, Launch, Leases, Note, Output, Refusal, RequestId, RowWrite, SeatView, View,
+    Wanted, Write,
+};
+pub use self::timing::Timing;
+
+use self::members::Members;
+use self::placement::Plan;
+use self::seat::{Hand, Seat};
+use self::session::Session;
+use crate::machine::{ClusterId, Incarnation, JobName, Leadership, Machine};
+use crate::rows::{Cluster, Member};
+use crate::stores::{Traits, Version};
+use crate::time::{Instant, Wall};
+
+/// Reads under way at the same time: one that hangs must not block the next.
+const MOST_READS: usize = 2;
+/// Commits of lease rows under way at the same time; what comes meanwhile travels together.
+const MOST_COMMITS: usize = 4;
+/// Ended lives of this process that are remembered, to delete their rows.
+const MOST_PAST: usize = 32;
+
+/// What an instance is, for the others.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its human name.
+    pub name: String,
+    /// Where its HTTP listens; empty if nowhere.
+    pub url: String,
+    /// The version of the program.
+    pub version: String,
+}
+
+/// How jobs are placed on instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// A job moves to the instance that should lead it, between two runs.
+    #[default]
+    Spread,
+    /// A job stays where it is until its leader goes.
+    Sticky,
+}
+
+/// The lease machine of one instance, for all of its jobs.
+#[derive(Debug)]
+pub struct Lease {
+    timing: Timing,
+    about: About,
+    balance: Balance,
+    traits: Traits,
+    random: fastrand::Rng,
+
+    /// What the wall clock showed at some moment.
+    wall: (Instant, Wall),
+    /// How many nanoseconds the clock that the cluster goes by is ahead of ours.
+    skew: i64,
+    /// Its place among the members by age: the eldest sets that clock.
+    order: Option<u64>,
+
+    session: Session,
+    /// Ended lives whose rows may still stand.
+    past: Vec<Incarnation>,
+    /// Leases given away so far.
+    moved: u64,
+    draining: bool,
+
+    cluster: Option<(Version, Cluster, Instant)>,
+    /// Until when nobody may campaign, because leaders of a lost store may still trust theirs.
+    settling: Option<Instant>,
+    /// The store whose settling this process has waited for.
+    settled: Option<ClusterId>,
+
+    members: Members,
+    plan: Plan,
+    /// Hash of the list of jobs.
+    placement: String,
+    /// Sorted; `seats` runs parallel.
+    jobs: Vec<JobName>,
+    seats: Vec<Seat>,
+
+    next_id: RequestId,
+    asked: BTreeMap<RequestId, (Instant, Asked)>,
+    /// What the next read must bring, and when it may leave.
+    want: Wanted,
+    want_at: Instant,
+    reads: usize,
+    /// Reads of the members under way.
+    looks: usize,
+    commits: usize,
+    /// Seats that may have something to write.
+    ready: VecDeque<usize>,
+    /// When the next campaign for a free job begins.
+    campaign_at: Instant,
+    /// When all lease rows are read again.
+    sweep_at: Instant,
+}
+
+/// What a request was for.
+#[derive(Clone, Debug)]
+enum Asked {
+    Read(Wanted),
+    /// To create or settle the cluster's row.
+    Cluster,
+    Register(Incarnation),
+    Beat(Incarnation, u64),
+    Reap(Incarnation),
+    /// Lease rows, by seat.
+    Leases(Vec<usize>),
+    /// Lease rows of jobs that this instance does not run.
+    Strays,
+    Farewell,
+}
+
+impl Machine for Lease {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
+        // Time first: an answer that comes after the horizon finds the incarnation over.
+        self.live_on(now, out);
+        match input {
+            Input::Answer { id, answer } => self.answered(now, id, answer, out),
+            Input::Woken(jobs) => self.woken(now, jobs),
+            Input::Launch(launch) => self.launch(now, launch, out),
+            Input::Ended { job, run, state } => self.ended(now, &job, run, state, out),
+            Input::Clock(wall) => self.wall = (now, wall),
+            Input::Drain => self.drain(now, out),
+        }
+        self.tick(now, out);
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.live_on(now, out);
+        if now >= self.campaign_at {
+            self.reconsider_all(now, out);
+        }
+        self.write_leases(now, out);
+        self.depart(now, out);
+        self.look(now);
+        self.read(now, out);
+    }
+
+    fn deadline(&self) -> Instant {
+        let session = match &self.session {
+            Session::Registering { sent, .. } => *sent + self.timing.trust(),
+            Session::Live(live) => {
+                let look = if self.looking() { Instant::NEVER } else { self.members.next_look(&self.timing) };
+                let settled = self.settling.unwrap_or(Instant::NEVER);
+                live.deadline().min(look).min(settled).min(self.campaign_at).min(self.sweep_at)
+            }
+            Session::Meeting | Session::Leaving | Session::Over => Instant::NEVER,
+        };
+        let read = if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
+        session.min(read)
+    }
+
+    fn leadership(&self, job: &JobName, now: Instant) -> Leadership {
+        let Some(seat) = self.seat_of(job) else { return Leadership::Follower { leader: None } };
+        match self.term_led(seat, now) {
+            Some(term) => Leadership::Leader { term, until: self.horizon() },
+            None => Leadership::Follower { leader: self.seats[seat].row.leader.clone() },
+        }
+    }
+}
+
+impl Lease {
+    /// A machine that competes for `jobs`.
+    pub fn new(
+        timing: Timing,
+        about: About,
+        balance: Balance,
+        traits: Traits,
+        mut jobs: Vec<JobName>,
+        random: fastrand::Rng,
+    ) -> Self {
+        jobs.sort_unstable();
+        jobs.dedup();
+        let listed = jobs.iter().flat_map(|job| [job.as_str(), "\0"]).collect::<String>();
+        Self {
+            timing,
+            about,
+            balance,
+            traits,
+            random,
+            wall: (Instant::default(), Wall::default()),
+            skew: 0,
+            order: None,
+            session: Session::Meeting,
+            past: Vec::new(),
+            moved: 0,
+            draining: false,
+            cluster: None,
+            settling: None,
+            settled: None,
+            members: Members::new(),
+            plan: Plan::default(),
+            placement: format!("{:016x}", placement::hash(listed.as_bytes())),
+            seats: jobs.iter().map(|_| Seat::new()).collect(),
+            jobs,
+            next_id: 0,
+            asked: BTreeMap::new(),
+            want: Wanted { cluster: true, members: true, leases: Leases::None },
+            want_at: Instant::LONG_AGO,
+            reads: 0,
+            looks: 0,
+            commits: 0,
+            ready: VecDeque::new(),
+            campaign_at: Instant::NEVER,
+            sweep_at: Instant::NEVER,
+        }
+    }
+
+    /// The life that may lead now.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        match &self.session {
+            Session::Live(live) => Some(live.me),
+            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
+        }
+    }
+
+    /// Until when this instance may lead whatever names it.
+    pub fn horizon(&self) -> Option<Instant> {
+        match &self.session {
+            Session::Live(live) => Some(live.horizon),
+            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
+        }
+    }
+
+    /// All jobs, as this instance knows them at `now`.
+    pub fn seats(&self, now: Instant) -> impl Iterator<Item = SeatView> {
+        self.jobs.iter().zip(&self.seats).enumerate().map(move |(index, (job, seat))| SeatView {
+            job: job.clone(),
+            row: seat.row.clone(),
+            until: self.term_led(index, now).and_then(|_| self.horizon()),
+        })
+    }
+
+    /// The other members, as this instance knows them.
+    pub fn members(&self) -> impl Iterator<Item = (Incarnation, &Member)> {
+        self.members.rows()
+    }
+
+    /// This instance, as it describes itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// What the clock that the cluster goes by shows at `now`.
+    fn wall_at(&self, now: Instant) -> Wall {
+        let elapsed = now.as_nanos().saturating_sub(self.wall.0.as_nanos());
+        self.wall.1.shifted(elapsed).shifted(self.skew)
+    }
+
+    fn hand(&self, me: Incarnation, now: Instant) -> Hand<'_> {
+        Hand { me, name: &self.about.name, wall: self.wall_at(now), crew: self.plan.hash() }
+    }
+
+    fn seat_of(&self, job: &JobName) -> Option<usize> {
+        self.jobs.binary_search(job).ok()
+    }
+
+    /// Whether a look at the members is under way or about to be.
+    fn looking(&self) -> bool {
+        self.looks > 0 || self.want.members
+    }
+
+    /// A wait before asking again, different each time so that instances do not march in step.
+    fn backoff(&mut self) -> std::time::Duration {
+        self.timing.retry.mul_f64(0.5 + self.random.f64() / 2.0)
+    }
+
+    /// Wants the members looked at when that is due, with the cluster's row once a heartbeat.
+    fn look(&mut self, now: Instant) {
+        if self.incarnation().is_none() {
+            return;
+        }
+        if now >= self.sweep_at {
+            self.sweep_at = now + self.timing.sweep.mul_f64(0.75 + self.random.f64() / 2.0);
+            self.want.leases = Leases::All;
+        }
+        if !self.looking() && now >= self.members.next_look(&self.timing) {
+            self.want.members = true;
+            self.want.cluster |=
+                self.cluster.as_ref().is_none_or(|(_, _, seen)| now >= *seen + self.timing.heartbeat / 2);
+        }
+    }
+
+    /// Sends what is wanted.
+    fn read(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.want.is_empty() || self.reads >= MOST_READS || now < self.want_at {
+            return;
+        }
+        let wanted = std::mem::take(&mut self.want);
+        self.reads += 1;
+        self.looks += usize::from(wanted.members);
+        self.ask(now, Asked::Read(wanted.clone()), Ask::Read(wanted), out);
+    }
+
+    fn ask(&mut self, now: Instant, why: Asked, ask: Ask, out: &mut Vec<Output>) {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.asked.insert(id, (now, why));
+        out.push(Output::Ask { id, ask });
+    }
+
+    fn write(&mut self, now: Instant, why: Asked, base: Version, row: RowWrite, out: &mut Vec<Output>) {
+        self.ask(now, why, Ask::Write(vec![Write { base, row }]), out);
+    }
+
+    /// Another instance says that some rows are worth reading.
+    fn woken(&mut self, now: Instant, jobs: Vec<JobName>) {
+        let mine: Vec<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
+        if !mine.is_empty() && self.incarnation().is_some() {
+            self.want.merge(Wanted { leases: Leases::These(mine), ..Wanted::default() });
+            self.want_at = now;
+        }
+    }
+}

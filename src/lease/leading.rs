@@ -1,0 +1,375 @@
+//! Leading: taking free jobs, recording launches, handing over.
+
+use std::collections::BTreeMap;
+
+use super::messages::{Answer, Ask, Ending, Found, Launch, Leases, Note, Output, Refusal, RowWrite, Wanted, Write};
+use super::seat::{Exit, Writing};
+use super::session::Session;
+use super::{Asked, Lease, MOST_COMMITS};
+use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::rows::{self, RunState};
+use crate::stores::{MOST_CHANGES, Outcome, Version};
+use crate::time::Instant;
+
+impl Lease {
+    /// The term at which this instance leads the job of a seat: the newest row names this life, was
+    /// not surrendered, and the horizon has not passed.
+    pub(super) fn term_led(&self, seat: usize, now: Instant) -> Option<Term> {
+        match &self.session {
+            Session::Live(live) if now < live.horizon && self.seats[seat].names(live.me) => {
+                Some(self.seats[seat].row.term)
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells the scheduler when a leadership began or ended.
+    pub(super) fn announce(&mut self, index: usize, now: Instant, why: &Ending, out: &mut Vec<Output>) {
+        let led = self.term_led(index, now);
+        let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
+        let told = seat.told.map(|(term, _)| term);
+        if told == led {
+            return;
+        }
+        if let Some(launch) = seat.launch.take() {
+            out.push(Output::Refuse { job: job.clone(), run: launch.run, why: Refusal::NotLeading });
+        }
+        if let Some(term) = told {
+            seat.told = None;
+            out.push(Output::Leave { job: job.clone(), term, why: why.clone() });
+        }
+        // Work of an earlier term must be over before the next term begins in this process.
+        if let (Some(term), None) = (led, seat.work) {
+            seat.told = Some((term, now));
+            seat.heard = None;
+            if let Some(cursor) = seat.row.cursor.clone().filter(|cursor| cursor.state == RunState::Started) {
+                out.push(Output::Note(Note::Orphan { job: job.clone(), cursor }));
+            }
+            out.push(Output::Lead { job: job.clone(), term, cursor: seat.row.cursor.clone() });
+        }
+    }
+
+    /// Looks at every seat again, because something that concerns many has changed.
+    pub(super) fn reconsider_all(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.campaign_at = Instant::NEVER;
+        for index in 0..self.seats.len() {
+            self.announce(index, now, &Ending::Lost, out);
+            self.enqueue(index);
+        }
+    }
+
+    /// Puts a seat in line to be composed.
+    pub(super) fn enqueue(&mut self, index: usize) {
+        let seat = &mut self.seats[index];
+        if !seat.queued && seat.writing.is_none() && seat.unsure.is_none() {
+            seat.queued = true;
+            self.ready.push_back(index);
+        }
+    }
+
+    /// Sends what the seats in line have to write, many rows to a commit.
+    pub(super) fn write_leases(&mut self, now: Instant, out: &mut Vec<Output>) {
+        while self.commits < MOST_COMMITS && !self.ready.is_empty() {
+            let (mut seats, mut writes) = (Vec::new(), Vec::new());
+            while writes.len() < MOST_CHANGES {
+                let Some(index) = self.ready.pop_front() else { break };
+                self.seats[index].queued = false;
+                let Some(writing) = self.compose(index, now, out) else { continue };
+                let base = self.seats[index].version().unwrap_or(Version::ABSENT);
+                let row = RowWrite::Lease(self.jobs[index].clone(), Box::new(writing.row.clone()));
+                self.seats[index].writing = Some(writing);
+                seats.push(index);
+                writes.push(Write { base, row });
+            }
+            if writes.is_empty() {
+                return;
+            }
+            self.commits += 1;
+            self.ask(now, Asked::Leases(seats), Ask::Write(writes), out);
+        }
+    }
+
+    /// The write that brings a job's row nearer to what this instance wants of it, if any.
+    fn compose(&mut self, index: usize, now: Instant, out: &mut Vec<Output>) -> Option<Writing> {
+        let Session::Live(live) = &self.session else { return None };
+        let me = live.me;
+        let seat = &self.seats[index];
+        if seat.writing.is_some() || seat.unsure.is_some() || seat.illegible.is_some() {
+            return None;
+        }
+        if let Some(row) = seat.restore().filter(|_| seat.known.is_some() && !seat.surrendering()) {
+            return Some(Writing { row, successor: None });
+        }
+        if seat.surrendering() || self.term_led(index, now).is_some() {
+            self.compose_as_leader(index, me, now, out)
+        } else {
+            self.compose_claim(index, me, now)
+        }
+    }
+
+    fn compose_as_leader(
+        &mut self,
+        index: usize,
+        me: Incarnation,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Option<Writing> {
+        let seat = &mut self.seats[index];
+        if self.draining {
+            seat.exit = Some(Exit::Drain);
+        } else if let Some(to) = seat.wish() {
+            seat.exit = Some(Exit::Wish(to));
+        }
+        let keep = |row| Writing { row, successor: None };
+        if let Some(row) = seat.record() {
+            return Some(keep(row));
+        }
+        let Some(exit) = seat.exit else { return seat.report().map(keep) };
+        if seat.work.is_some() {
+            if !seat.winding && !matches!(exit, Exit::Balance(_)) {
+                seat.winding = true;
+                out.push(Output::Wind { job: self.jobs[index].clone() });
+            }
+            return None;
+        }
+        let successor = self.successor(index, exit, me);
+        let seat = &mut self.seats[index];
+        match (exit, successor) {
+            (Exit::Balance(_), None) => {
+                seat.exit = None;
+                return seat.report().map(keep);
+            }
+            (Exit::Wish(to), None) => {
+                seat.exit = None;
+                let to = to.unwrap_or(me);
+                out.push(Output::Note(Note::Unwilling { job: self.jobs[index].clone(), to }));
+                return Some(keep(seat.decline()));
+            }
+            (Exit::Balance(_) | Exit::Wish(_), Some(_)) | (Exit::Drain, _) => {}
+        }
+        let name = successor.and_then(|id| Some((id, self.members.row(id)?.name.clone())));
+        let hand = self.hand(me, now);
+        let row = self.seats[index].give(name.as_ref().map(|(id, name)| (*id, name.as_str())), hand);
+        // From here on this instance leads the job no more, whatever becomes of the write.
+        self.seats[index].surrendered = self.seats[index].version();
+        let why = name.map_or(Ending::Released, |(_, name)| Ending::HandedOver(name));
+        self.announce(index, now, &why, out);
+        self.moved += 1;
+        Some(Writing { row, successor })
+    }
+
+    fn successor(&self, index: usize, exit: Exit, me: Incarnation) -> Option<Incarnation> {
+        let choice = match exit {
+            Exit::Balance(to) | Exit::Wish(Some(to)) => Some(to),
+            Exit::Wish(None) => self.plan.best_but(&self.jobs[index], me),
+            Exit::Drain => self.plan.owner(index),
+        };
+        choice.filter(|to| *to != me && self.plan.crew().contains(to) && self.members.row(*to).is_some())
+    }
+
+    /// The write that takes a free job, when it is our turn.
+    fn compose_claim(&mut self, index: usize, me: Incarnation, now: Instant) -> Option<Writing> {
+        let seat = &self.seats[index];
+        if self.draining || self.settling.is_some() || seat.work.is_some() || !self.is_free(index) {
+            self.seats[index].free = None;
+            return None;
+        }
+        let rank = self.plan.rank(index, &self.jobs[index], me);
+        let free = *self.seats[index].free.get_or_insert(now);
+        let turn = free + self.timing.stagger * rank;
+        if now < turn {
+            self.campaign_at = self.campaign_at.min(turn);
+            return None;
+        }
+        let row = self.seats[index].take(self.hand(me, now));
+        Some(Writing { row, successor: None })
+    }
+
+    /// Whether a job may be taken at the version known: it has no holder, or its holder is a life
+    /// that is provably over.
+    fn is_free(&mut self, index: usize) -> bool {
+        let seat = &self.seats[index];
+        let (Some((_, learned)), holder) = (seat.known, seat.row.holder) else { return false };
+        let Some(holder) = holder else { return true };
+        if self.past.contains(&holder) || self.members.gone_since(holder, learned) {
+            return true;
+        }
+        if Some(holder) != self.incarnation() && self.members.met(holder).is_none() {
+            self.want.members = true;
+        }
+        false
+    }
+
+    /// What became of writes of lease rows.
+    pub(super) fn leases_written(&mut self, now: Instant, seats: &[usize], answer: &Answer, out: &mut Vec<Output>) {
+        self.commits -= 1;
+        let outcomes = if let Answer::Written(outcomes) = answer { outcomes.as_slice() } else { &[] };
+        let mut doubtful = Vec::new();
+        let mut wakes: BTreeMap<String, Vec<JobName>> = BTreeMap::new();
+        for (position, &index) in seats.iter().enumerate() {
+            let Some(writing) = self.seats[index].writing.take() else { continue };
+            match outcomes.get(position) {
+                Some(Outcome::Done(version)) => {
+                    if let Some(row) = writing.successor.and_then(|id| self.members.row(id)) {
+                        wakes.entry(row.url.clone()).or_default().push(self.jobs[index].clone());
+                    }
+                    self.adopt(index, *version, Ok(writing.row), now, out);
+                    self.enqueue(index);
+                }
+                Some(Outcome::Conflict | Outcome::Unknown) | None => {
+                    self.seats[index].unsure = Some(now);
+                    doubtful.push(self.jobs[index].clone());
+                }
+            }
+        }
+        out.extend(wakes.into_iter().filter(|(url, _)| !url.is_empty()).map(|(url, jobs)| Output::Wake { url, jobs }));
+        if !doubtful.is_empty() {
+            self.want.merge(Wanted { leases: Leases::These(doubtful), ..Wanted::default() });
+        }
+    }
+
+    /// Takes in the lease rows of a read that left at `sent`.
+    pub(super) fn take_in_leases(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        wanted: &Leases,
+        rows: Vec<(JobName, Found<rows::Lease>)>,
+        out: &mut Vec<Output>,
+    ) {
+        if self.incarnation().is_none() {
+            return;
+        }
+        let mut rows: BTreeMap<_, _> = rows.into_iter().collect();
+        let asked: Vec<usize> = match wanted {
+            Leases::None => return,
+            Leases::All => (0..self.jobs.len()).collect(),
+            Leases::These(jobs) => jobs.iter().filter_map(|job| self.seat_of(job)).collect(),
+        };
+        for index in asked {
+            let found = rows.remove(&self.jobs[index]);
+            if !self.take_in_lease(index, now, sent, found, out) {
+                return self.regress(now, &format!("the row of job {} is older than it was", self.jobs[index]), out);
+            }
+        }
+        if *wanted == Leases::All {
+            self.release_strays(now, rows, out);
+        }
+    }
+
+    /// Takes in what a read shows of one job. False if it shows less than was known when it left.
+    fn take_in_lease(
+        &mut self,
+        index: usize,
+        now: Instant,
+        sent: Instant,
+        found: Option<Found<rows::Lease>>,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let seat = &mut self.seats[index];
+        if seat.unsure.is_some_and(|since| sent >= since) {
+            seat.unsure = None;
+        }
+        let absent = || Found { version: Version::ABSENT, age: None, row: Ok(rows::Lease::unborn()) };
+        let found = found.unwrap_or_else(absent);
+        if let Some((version, learned)) = seat.known {
+            let fallen = found.row.as_ref().is_ok_and(|row| row.term < seat.row.term);
+            if found.version < version || (found.version > version && fallen) {
+                return sent <= learned;
+            }
+        }
+        self.adopt(index, found.version, found.row, now, out);
+        self.enqueue(index);
+        true
+    }
+
+    /// Takes in a newer row, whoever wrote it, and draws the consequences.
+    fn adopt(
+        &mut self,
+        index: usize,
+        version: Version,
+        row: Result<rows::Lease, rows::RowError>,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.seats[index].adopt(version, row, now) {
+            return;
+        }
+        self.conclude_launch(index, now, out);
+        self.announce(index, now, &Ending::Lost, out);
+        let me = self.incarnation();
+        let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
+        if let Some(why) = &seat.illegible {
+            out.push(Output::Note(Note::Illegible { row: format!("the lease of {job}"), why: why.clone() }));
+        } else if seat.row.holder.is_some() && seat.row.holder != me && seat.row.holder != seat.heard {
+            seat.heard = seat.row.holder;
+            let leader = seat.row.leader.clone().unwrap_or_default();
+            out.push(Output::Note(Note::Idle { job: job.clone(), leader }));
+        }
+        self.enqueue(index);
+    }
+
+    /// Starts the occurrence that the row now records, if it is ours and we still lead.
+    fn conclude_launch(&mut self, index: usize, now: Instant, out: &mut Vec<Output>) {
+        let led = self.term_led(index, now);
+        let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
+        let Some(launch) = seat.launch.take() else { return };
+        let recorded = seat.row.cursor.as_ref().is_some_and(|cursor| cursor.run == launch.run);
+        match (led == Some(launch.term), recorded, self.session.me()) {
+            (true, true, Some(me)) => {
+                seat.work = Some((launch.run, me));
+                out.push(Output::Grant { job: job.clone(), run: launch.run, term: launch.term });
+            }
+            (true, false, _) => seat.launch = Some(launch),
+            _ => out.push(Output::Refuse { job: job.clone(), run: launch.run, why: Refusal::NotLeading }),
+        }
+    }
+
+    /// Frees rows that name this instance for jobs that it does not run.
+    fn release_strays(&mut self, now: Instant, rows: BTreeMap<JobName, Found<rows::Lease>>, out: &mut Vec<Output>) {
+        let me = self.incarnation();
+        let strays = rows.into_iter().filter_map(|(job, found)| {
+            let row = found.row.ok().filter(|row| row.holder.is_some() && row.holder == me)?;
+            let row = Box::new(rows::Lease { holder: None, leader: None, ..row });
+            Some(Write { base: found.version, row: RowWrite::Lease(job, row) })
+        });
+        let strays: Vec<_> = strays.take(MOST_CHANGES).collect();
+        if !strays.is_empty() {
+            self.ask(now, Asked::Strays, Ask::Write(strays), out);
+        }
+    }
+
+    /// A scheduler wants to start an occurrence: it is recorded first.
+    pub(super) fn launch(&mut self, now: Instant, launch: Launch, out: &mut Vec<Output>) {
+        let refusal = match self.seat_of(&launch.job) {
+            Some(index) if self.term_led(index, now) == Some(launch.term) => {
+                let seat = &mut self.seats[index];
+                if seat.exit.is_some() || self.draining {
+                    Refusal::Leaving
+                } else if seat.work.is_some() || seat.launch.is_some() {
+                    Refusal::Busy
+                } else if seat.row.cursor.as_ref().is_some_and(|cursor| cursor.due >= launch.due) {
+                    Refusal::Past
+                } else {
+                    seat.launch = Some(launch);
+                    return self.enqueue(index);
+                }
+            }
+            _ => Refusal::NotLeading,
+        };
+        out.push(Output::Refuse { job: launch.job, run: launch.run, why: refusal });
+    }
+
+    /// A run has ended, and nothing of it is left.
+    pub(super) fn ended(&mut self, now: Instant, job: &JobName, run: RunId, state: RunState, out: &mut Vec<Output>) {
+        let Some(index) = self.seat_of(job) else { return };
+        let seat = &mut self.seats[index];
+        if seat.work.is_some_and(|(current, _)| current == run) {
+            seat.work = None;
+            seat.winding = false;
+            seat.ended = Some((run, state));
+            self.announce(index, now, &Ending::Lost, out);
+            self.enqueue(index);
+        }
+    }
+}

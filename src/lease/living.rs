@@ -1,0 +1,385 @@
+//! Staying alive: meeting the store, registering, heartbeats, lapse and departure.
+
+use super::messages::{Answer, Ending, Found, Leases, Note, Output, RequestId, RowWrite, View, Wanted};
+use super::session::{Live, Session};
+use super::{Asked, Balance, Lease, MOST_PAST};
+use crate::machine::{ClusterId, Incarnation};
+use crate::rows::{Cluster, Member, SCHEMA};
+use crate::stores::{Outcome, Version};
+use crate::time::Instant;
+
+impl Lease {
+    /// What the passing of time does to this life.
+    pub(super) fn live_on(&mut self, now: Instant, out: &mut Vec<Output>) {
+        match &self.session {
+            Session::Registering { me, sent } if now >= *sent + self.timing.trust() => self.abandon(now, *me),
+            Session::Live(live) if now >= live.horizon => self.lapse(now, out),
+            Session::Live(live) => {
+                if now >= live.beat_at && !live.beating && live.unsure.is_none() {
+                    self.beat(now, out);
+                }
+                self.settle(now, out);
+            }
+            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => {}
+        }
+    }
+
+    /// The store answered.
+    pub(super) fn answered(&mut self, now: Instant, id: RequestId, answer: Answer, out: &mut Vec<Output>) {
+        let Some((sent, asked)) = self.asked.remove(&id) else { return };
+        match asked {
+            Asked::Read(wanted) => {
+                self.reads -= 1;
+                self.looks -= usize::from(wanted.members);
+                match answer {
+                    Answer::Read(view) => self.take_in(now, sent, &wanted, view, out),
+                    Answer::Written(_) | Answer::Silence => {
+                        self.want.merge(wanted);
+                        self.want_at = now + self.backoff();
+                    }
+                }
+            }
+            Asked::Cluster => self.want.cluster = true,
+            Asked::Register(me) => self.registered(now, me, &answer, out),
+            Asked::Beat(me, beat) => self.beaten(now, me, beat, &answer),
+            Asked::Reap(id) => self.reaped(now, sent, id, &answer, out),
+            Asked::Leases(seats) => self.leases_written(now, &seats, &answer, out),
+            Asked::Strays => {}
+            Asked::Farewell => {
+                self.session = Session::Over;
+                out.push(Output::Stopped);
+            }
+        }
+    }
+
+    /// Takes in what a read that left at `sent` found.
+    fn take_in(&mut self, now: Instant, sent: Instant, wanted: &Wanted, view: View, out: &mut Vec<Output>) {
+        if self.order.is_none() && wanted.members {
+            let orders = view.members.iter().filter_map(|(_, found)| Some(found.row.as_ref().ok()?.order));
+            self.order = Some(orders.max().unwrap_or(0).saturating_add(1));
+        }
+        if wanted.cluster {
+            self.meet(now, sent, view.cluster, out);
+        }
+        if wanted.members {
+            self.take_in_members(now, sent, view.members, out);
+        }
+        self.take_in_leases(now, sent, &wanted.leases, view.leases, out);
+    }
+
+    /// Learns which store this is. An absent or different row is innocent only at the first meeting.
+    fn meet(&mut self, now: Instant, sent: Instant, found: Option<Found<Cluster>>, out: &mut Vec<Output>) {
+        let known = self.cluster.as_ref().map(|(_, row, seen)| (row.id, row.wishes, *seen));
+        let stale = known.is_some_and(|(_, _, seen)| sent < seen);
+        match (found, known) {
+            _ if stale => {}
+            (None, Some(_)) => self.regress(now, "the row of the cluster is gone", out),
+            (None, None) => {
+                let id = ClusterId(self.random.u128(1..));
+                // Whoever has led anything remembers a term: then this is a store that was lost.
+                let alone = self.traits.alone && self.settled.is_none();
+                let row = Cluster { schema: SCHEMA, id, settled: alone, wishes: 0 };
+                self.write(now, Asked::Cluster, Version::ABSENT, RowWrite::Cluster(row), out);
+            }
+            (Some(Found { row: Err(why), .. }), _) => {
+                out.push(Output::Note(Note::Illegible { row: "the cluster's row".to_owned(), why }));
+                self.stop_leading(now, out);
+                self.session = Session::Over;
+            }
+            (Some(Found { row: Ok(row), .. }), Some((id, ..))) if row.id != id => {
+                self.regress(now, "the row of the cluster is another one", out);
+            }
+            (Some(Found { row: Ok(row), version, .. }), known) => {
+                if known.is_some_and(|(_, wishes, _)| wishes != row.wishes) {
+                    self.want.leases = Leases::All;
+                }
+                if row.settled {
+                    self.settling = None;
+                    self.settled = Some(row.id);
+                } else if self.settling.is_none() && self.settled != Some(row.id) {
+                    self.settling = Some(now + self.timing.ttl);
+                    out.push(Output::Note(Note::Settling(self.timing.ttl)));
+                }
+                self.cluster = Some((version, row, now));
+                if matches!(self.session, Session::Meeting) && !self.draining {
+                    self.register(now, out);
+                }
+            }
+        }
+    }
+
+    /// Says so once the store has been quiet for a whole time-to-live.
+    fn settle(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.settling.is_none_or(|until| now < until) {
+            return;
+        }
+        self.settling = None;
+        if let Some((version, row, _)) = &self.cluster {
+            self.settled = Some(row.id);
+            let row = Cluster { settled: true, ..row.clone() };
+            let base = *version;
+            self.write(now, Asked::Cluster, base, RowWrite::Cluster(row), out);
+        }
+        self.reconsider_all(now, out);
+    }
+
+    /// The store shows less than it has shown before. A volatile one is rebuilt from what its
+    /// instances remember; any other needs a person.
+    pub(super) fn regress(&mut self, now: Instant, what: &str, out: &mut Vec<Output>) {
+        let rebuilding = self.traits.volatile;
+        out.push(Output::Note(Note::Regressed { what: what.to_owned(), rebuilding }));
+        self.stop_leading(now, out);
+        self.cluster = None;
+        self.settling = None;
+        self.seats.iter_mut().for_each(super::seat::Seat::forget_version);
+        if !rebuilding {
+            self.session = Session::Over;
+            self.want = Wanted::default();
+        }
+    }
+
+    fn register(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let me = Incarnation(self.random.u128(1..));
+        self.session = Session::Registering { me, sent: now };
+        let row = self.member_row(now, 0);
+        self.write(now, Asked::Register(me), Version::ABSENT, RowWrite::Member(me, Some(row)), out);
+    }
+
+    fn registered(&mut self, now: Instant, me: Incarnation, answer: &Answer, out: &mut Vec<Output>) {
+        let Session::Registering { me: current, sent } = self.session else { return };
+        if current != me {
+            return;
+        }
+        let Some(Outcome::Done(version)) = first(answer) else { return self.abandon(now, me) };
+        self.session = Session::Live(Live::new(me, version, sent, now, &self.timing));
+        self.sweep_at = now + self.timing.sweep;
+        self.members = super::Members::new();
+        self.want.merge(Wanted { cluster: false, members: true, leases: Leases::All });
+        out.push(Output::Note(Note::Registered(me)));
+    }
+
+    /// A life that was not confirmed in time is never taken up again: its row may land any moment.
+    fn abandon(&mut self, now: Instant, me: Incarnation) {
+        self.bury(me);
+        self.session = Session::Meeting;
+        self.want.cluster = true;
+        self.want_at = now + self.backoff();
+    }
+
+    fn bury(&mut self, me: Incarnation) {
+        self.past.push(me);
+        if self.past.len() > MOST_PAST {
+            self.past.remove(0);
+        }
+    }
+
+    fn beat(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.rebalance(now);
+        let Session::Live(live) = &mut self.session else { return };
+        let beat = live.beat(now, &self.timing);
+        let (me, base) = (live.me, live.version);
+        let row = self.member_row(now, beat);
+        self.write(now, Asked::Beat(me, beat), base, RowWrite::Member(me, Some(row)), out);
+    }
+
+    fn beaten(&mut self, now: Instant, me: Incarnation, beat: u64, answer: &Answer) {
+        let Session::Live(live) = &mut self.session else { return };
+        if live.me != me {
+            return;
+        }
+        live.beating = false;
+        match first(answer) {
+            Some(Outcome::Done(version)) => {
+                live.confirm(beat, version, now, &self.timing);
+            }
+            Some(Outcome::Conflict | Outcome::Unknown) | None => {
+                live.doubt(now);
+                self.want.members = true;
+            }
+        }
+    }
+
+    fn member_row(&self, now: Instant, beat: u64) -> Box<Member> {
+        Box::new(Member {
+            schema: SCHEMA,
+            name: self.about.name.clone(),
+            beat,
+            ttl: self.timing.ttl,
+            url: self.about.url.clone(),
+            draining: self.draining,
+            moved: self.moved,
+            placement: self.placement.clone(),
+            version: self.about.version.clone(),
+            order: self.order.unwrap_or_default(),
+            clock: self.wall_at(now),
+        })
+    }
+
+    /// The horizon passed, or the row is gone: this life is over, even if it led nothing.
+    fn lapse(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let Session::Live(live) = &self.session else { return };
+        out.push(Output::Note(Note::Lapsed(live.me)));
+        self.stop_leading(now, out);
+    }
+
+    /// Ends this life and begins to look for another.
+    fn stop_leading(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if let Session::Live(Live { me, .. }) | Session::Registering { me, .. } = self.session {
+            self.bury(me);
+        }
+        self.session = Session::Meeting;
+        self.want = Wanted { cluster: true, ..Wanted::default() };
+        self.want_at = now;
+        for index in 0..self.seats.len() {
+            self.announce(index, now, &Ending::Lapsed, out);
+        }
+    }
+
+    fn take_in_members(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        mut rows: Vec<(Incarnation, Found<Member>)>,
+        out: &mut Vec<Output>,
+    ) {
+        let Session::Live(live) = &mut self.session else { return };
+        let me = live.me;
+        let own = rows.iter().position(|(id, _)| *id == me).map(|index| rows.swap_remove(index).1);
+        let own = own.and_then(|found| Some((found.version, found.row.ok()?.beat)));
+        if !live.observe(sent, now, own, &self.timing) {
+            return self.lapse(now, out);
+        }
+        let changes = self.members.observe(sent, now, rows);
+        if changes.leases {
+            self.want.leases = Leases::All;
+        }
+        for (id, at) in changes.beats {
+            self.compare_clocks(id, at, out);
+        }
+        self.reap(now, out);
+        self.replan();
+        self.reconsider_all(now, out);
+    }
+
+    /// Deletes the rows of members that were silent for their whole time-to-live, and those of our
+    /// own past lives once nothing that they started is left.
+    fn reap(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let mut dead = self.members.overdue();
+        let unfinished = |id: &Incarnation| self.seats.iter().any(|seat| seat.work.is_some_and(|(_, by)| by == *id));
+        dead.extend(self.past.iter().copied().filter(|id| !unfinished(id)));
+        for id in dead {
+            if let Some(base) = self.members.condemn(id) {
+                self.write(now, Asked::Reap(id), base, RowWrite::Member(id, None), out);
+            }
+        }
+    }
+
+    fn reaped(&mut self, now: Instant, sent: Instant, id: Incarnation, answer: &Answer, out: &mut Vec<Output>) {
+        if let Some(Outcome::Done(_)) = first(answer) {
+            if let Some(name) = self.members.reaped(id, sent).filter(|_| !self.past.contains(&id)) {
+                out.push(Output::Note(Note::Reaped(name)));
+            }
+            self.want.leases = Leases::All;
+            self.replan();
+            self.reconsider_all(now, out);
+        } else {
+            self.members.spared(id);
+            self.want.members = true;
+        }
+    }
+
+    /// The eldest member's clock is the one that the cluster goes by, so that a wrong wall clock
+    /// moves no due time. A small difference is none.
+    fn compare_clocks(&mut self, id: Incarnation, at: Instant, out: &mut Vec<Output>) {
+        let Some(row) = self.members.row(id) else { return };
+        let Some(me) = self.incarnation() else { return };
+        let others = self.members.rows().map(|(id, row)| (row.order, id));
+        if others.chain([(self.order.unwrap_or_default(), me)]).min() != Some((row.order, id)) {
+            return;
+        }
+        let tolerance = i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(2_000_000_000);
+        let ahead = row.clock.as_nanos().saturating_sub(self.wall_at(at).shifted(-self.skew).as_nanos());
+        let skew = if ahead.abs() <= tolerance { 0 } else { ahead };
+        if (skew - self.skew).abs() > tolerance {
+            self.skew = skew;
+            out.push(Output::Skew(skew));
+        }
+    }
+
+    fn replan(&mut self) {
+        let mut crew: Vec<_> = self.members.crew(&self.placement).filter(|id| !self.past.contains(id)).collect();
+        crew.extend(self.incarnation().filter(|_| !self.draining));
+        crew.sort_unstable();
+        if crew != self.plan.crew() {
+            self.plan = super::Plan::new(self.jobs.iter(), crew);
+        }
+    }
+
+    /// Marks jobs that others should lead for leaving, a few at a heartbeat.
+    fn rebalance(&mut self, now: Instant) {
+        let Some(me) = self.incarnation() else { return };
+        if self.balance == Balance::Sticky || self.draining || self.plan.crew().len() < 2 {
+            return;
+        }
+        let settle = self.timing.settle;
+        let led = |seat: &super::Seat| seat.told.is_some_and(|(_, since)| now >= since + settle);
+        let mut room = 2.max(self.seats.iter().filter(|seat| seat.told.is_some()).count() / 8);
+        for index in 0..self.seats.len() {
+            let seat = &self.seats[index];
+            let Some(owner) = self.plan.owner(index).filter(|owner| *owner != me) else { continue };
+            let lived = self.members.met(owner).is_some_and(|met| now >= met + settle);
+            let placed = seat.row.placed.as_deref() == Some(self.plan.hash());
+            if lived && led(seat) && !placed && seat.exit.is_none() {
+                self.seats[index].exit = Some(super::seat::Exit::Balance(owner));
+                self.enqueue(index);
+                room -= 1;
+                if room == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Gives everything away and stops.
+    pub(super) fn drain(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.draining = true;
+        if let Session::Live(live) = &mut self.session {
+            live.beat_at = live.beat_at.min(now);
+        }
+        self.replan();
+        self.reconsider_all(now, out);
+    }
+
+    /// When drained and nothing is left to give, deletes the member row.
+    pub(super) fn depart(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if !self.draining || self.seats.iter().any(|seat| seat.work.is_some()) {
+            return;
+        }
+        match &self.session {
+            Session::Live(live) if !live.beating => {
+                let (me, base) = (live.me, live.version);
+                if self.seats.iter().any(|seat| seat.writing.is_some() || seat.names(me) || seat.surrendering()) {
+                    return;
+                }
+                self.session = Session::Leaving;
+                self.want = Wanted::default();
+                self.write(now, Asked::Farewell, base, RowWrite::Member(me, None), out);
+            }
+            Session::Meeting | Session::Registering { .. } => {
+                self.session = Session::Over;
+                self.want = Wanted::default();
+                out.push(Output::Stopped);
+            }
+            Session::Live(_) | Session::Leaving | Session::Over => {}
+        }
+    }
+}
+
+/// What became of the only write of a request.
+fn first(answer: &Answer) -> Option<Outcome> {
+    match answer {
+        Answer::Written(outcomes) => outcomes.first().copied(),
+        Answer::Read(_) | Answer::Silence => None,
+    }
+}
+

@@ -1,0 +1,312 @@
+//! What the lease machine is told, and what it asks for.
+
+use std::time::Duration;
+
+use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::rows::{Cluster, Cursor, Lease, Member, RowError, RunState};
+use crate::stores::{Outcome, Version};
+use crate::time::{Instant, Wall};
+
+/// Pairs an answer with its request.
+pub type RequestId = u64;
+
+/// What can happen to the machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The store answered, or the deadline of the call passed.
+    Answer {
+        /// Which request.
+        id: RequestId,
+        /// What came of it.
+        answer: Answer,
+    },
+    /// Another instance says that these rows are worth reading.
+    Woken(Vec<JobName>),
+    /// A scheduler wants to start an occurrence.
+    Launch(Launch),
+    /// A run that was granted has ended; nothing of it is left in this process.
+    Ended {
+        /// Of which job.
+        job: JobName,
+        /// Which run.
+        run: RunId,
+        /// How it went.
+        state: RunState,
+    },
+    /// What the wall clock shows now. Told at the start and whenever it jumps.
+    Clock(Wall),
+    /// Give everything away and stop.
+    Drain,
+}
+
+/// An occurrence that a scheduler wants to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Of which job.
+    pub job: JobName,
+    /// Under which term.
+    pub term: Term,
+    /// When it was due.
+    pub due: Wall,
+    /// Drawn once: the same for every attempt to record it.
+    pub run: RunId,
+    /// Hash of the schedule that made it due.
+    pub schedule: String,
+}
+
+/// What the machine asks for, in the order in which it must happen.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Ask the store.
+    Ask {
+        /// To pair the answer with.
+        id: RequestId,
+        /// What.
+        ask: Ask,
+    },
+    /// Tell another instance that these rows are worth reading. Best effort.
+    Wake {
+        /// Where it listens.
+        url: String,
+        /// Which rows.
+        jobs: Vec<JobName>,
+    },
+    /// This instance now leads the job.
+    Lead {
+        /// Which job.
+        job: JobName,
+        /// The fencing token.
+        term: Term,
+        /// The last occurrence that anybody launched.
+        cursor: Option<Cursor>,
+    },
+    /// This instance no longer leads the job: start nothing, end what runs.
+    Leave {
+        /// Which job.
+        job: JobName,
+        /// The term that is over.
+        term: Term,
+        /// Why.
+        why: Ending,
+    },
+    /// The job is about to leave: start nothing, ask what runs to end.
+    Wind {
+        /// Which job.
+        job: JobName,
+    },
+    /// The occurrence is recorded: start it now.
+    Grant {
+        /// Of which job.
+        job: JobName,
+        /// Which run.
+        run: RunId,
+        /// Under which term.
+        term: Term,
+    },
+    /// The occurrence must not start.
+    Refuse {
+        /// Of which job.
+        job: JobName,
+        /// Which run.
+        run: RunId,
+        /// Why not.
+        why: Refusal,
+    },
+    /// The clock that the cluster goes by is this many nanoseconds ahead of ours.
+    Skew(i64),
+    /// Something that people want to know.
+    Note(Note),
+    /// Drained: this machine will do nothing more.
+    Stopped,
+}
+
+/// Why a leadership ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The store did not confirm a heartbeat in time.
+    Lapsed,
+    /// The row names somebody else.
+    Lost,
+    /// It was given to the instance of this name.
+    HandedOver(String),
+    /// It was given up with nobody to take it.
+    Released,
+}
+
+/// Why an occurrence must not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// This instance does not lead the job at that term.
+    NotLeading,
+    /// The job is on its way to another instance.
+    Leaving,
+    /// The previous run has not ended, or another launch is being recorded.
+    Busy,
+    /// An occurrence due then, or later, was launched before.
+    Past,
+}
+
+/// Something that people want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The instance is registered and may compete.
+    Registered(Incarnation),
+    /// The store is new, or was: nobody campaigns for this long.
+    Settling(Duration),
+    /// The incarnation is over.
+    Lapsed(Incarnation),
+    /// A member that stopped its heartbeat was removed.
+    Reaped(String),
+    /// Somebody else leads the job.
+    Idle {
+        /// Which job.
+        job: JobName,
+        /// By human name.
+        leader: String,
+    },
+    /// A run was recorded by a leader that did not come to say how it went.
+    Orphan {
+        /// Of which job.
+        job: JobName,
+        /// Which occurrence.
+        cursor: Cursor,
+    },
+    /// A row cannot be understood and is left alone.
+    Illegible {
+        /// Which row.
+        row: String,
+        /// Why.
+        why: RowError,
+    },
+    /// The store shows an older state than it did before.
+    Regressed {
+        /// What it shows.
+        what: String,
+        /// The machine starts over; otherwise it leads nothing more.
+        rebuilding: bool,
+    },
+    /// The wish of a person cannot be granted.
+    Unwilling {
+        /// Of which job.
+        job: JobName,
+        /// Whom they wanted.
+        to: Incarnation,
+    },
+}
+
+/// A request to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Read rows.
+    Read(Wanted),
+    /// Write rows, each on the version it is based on, independently of each other.
+    Write(Vec<Write>),
+}
+
+/// Which rows to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The row of the cluster.
+    pub cluster: bool,
+    /// All members.
+    pub members: bool,
+    /// Which leases.
+    pub leases: Leases,
+}
+
+/// Which lease rows to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Leases {
+    /// None.
+    #[default]
+    None,
+    /// Those of these jobs.
+    These(Vec<JobName>),
+    /// All.
+    All,
+}
+
+/// A conditional write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The version that the row must still have.
+    pub base: Version,
+    /// What to write.
+    pub row: RowWrite,
+}
+
+/// A row to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowWrite {
+    /// The row of the cluster.
+    Cluster(Cluster),
+    /// A member; `None` deletes it.
+    Member(Incarnation, Option<Box<Member>>),
+    /// A lease.
+    Lease(JobName, Box<Lease>),
+}
+
+/// What the store answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing that says what became of the request: everything about it is unknown.
+    Silence,
+    /// What a read found.
+    Read(View),
+    /// What became of each write.
+    Written(Vec<Outcome>),
+}
+
+/// What a read found. What was asked for and is not here is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The row of the cluster.
+    pub cluster: Option<Found<Cluster>>,
+    /// The members.
+    pub members: Vec<(Incarnation, Found<Member>)>,
+    /// The leases.
+    pub leases: Vec<(JobName, Found<Lease>)>,
+}
+
+/// A row that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<T> {
+    /// At which version.
+    pub version: Version,
+    /// How long it had stood unchanged, at least, where the store can say.
+    pub age: Option<Duration>,
+    /// What it holds.
+    pub row: Result<T, RowError>,
+}
+
+impl Wanted {
+    /// Adds what `other` wants.
+    pub fn merge(&mut self, other: Self) {
+        self.cluster |= other.cluster;
+        self.members |= other.members;
+        self.leases = match (std::mem::take(&mut self.leases), other.leases) {
+            (Leases::All, _) | (_, Leases::All) => Leases::All,
+            (Leases::None, leases) | (leases, Leases::None) => leases,
+            (Leases::These(mut jobs), Leases::These(more)) => {
+                jobs.extend(more);
+                Leases::These(jobs)
+            }
+        };
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What one instance knows of one job, for people and programs that ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatView {
+    /// Which job.
+    pub job: JobName,
+    /// The row as last seen.
+    pub row: Lease,
+    /// This instance leads it, until then unless renewed.
+    pub until: Option<Instant>,
+}

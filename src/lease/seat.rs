@@ -1,0 +1,230 @@
+//! One job, as one instance sees it: the newest row it knows, and what it wants of it.
+//!
+//! A seat never remembers *that* it leads; it is asked, with the session's word on whether this
+//! instance may rely on its member row. Every wish is a field, and [`Seat::compose`] derives the one
+//! write that brings the row nearer to the wishes. Whatever a store answers, the row is looked at
+//! again and the next write derived anew, so there is no path for "the write came back like that".
+
+use super::messages::Launch;
+use crate::machine::{Incarnation, RunId, Term};
+use crate::rows::{Cursor, Lease, RowError, RunState, Wish};
+use crate::stores::Version;
+use crate::time::{Instant, Wall};
+
+/// What one instance knows and wants of one job.
+#[derive(Debug)]
+pub(super) struct Seat {
+    /// The row, as last seen.
+    pub(super) row: Lease,
+    /// The row that an earlier store lost: its term and cursor must come back.
+    pub(super) lost: Option<Box<Lease>>,
+    /// The highest version seen, with the arrival of the first answer that showed it.
+    pub(super) known: Option<(Version, Instant)>,
+    /// Why the row cannot be understood, if so: it is left alone.
+    pub(super) illegible: Option<RowError>,
+    /// The version at which a hand-over was sent: from then on it gives us nothing.
+    pub(super) surrendered: Option<Version>,
+    /// The write that is under way.
+    pub(super) writing: Option<Writing>,
+    /// Since when only a read can tell what the row shows.
+    pub(super) unsure: Option<Instant>,
+    /// It waits in line to be composed.
+    pub(super) queued: bool,
+    /// Since when the job has been free.
+    pub(super) free: Option<Instant>,
+    /// The job shall leave.
+    pub(super) exit: Option<Exit>,
+    /// The scheduler was asked to wind up for the sake of `exit`.
+    pub(super) winding: bool,
+    /// An occurrence that shall start.
+    pub(super) launch: Option<Launch>,
+    /// A run that goes on in this process, and the incarnation that started it.
+    pub(super) work: Option<(RunId, Incarnation)>,
+    /// How a run ended, until the row says so.
+    pub(super) ended: Option<(RunId, RunState)>,
+    /// The leadership that the scheduler was told of, and since when.
+    pub(super) told: Option<(Term, Instant)>,
+    /// The leader that people were told of.
+    pub(super) heard: Option<Incarnation>,
+}
+
+/// Where a job shall go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// To whom the plan says, between two runs.
+    Balance(Incarnation),
+    /// To whom a person wants, or to anybody.
+    Wish(Option<Incarnation>),
+    /// To anybody: this instance stops.
+    Drain,
+}
+
+/// A write that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Writing {
+    pub(super) row: Lease,
+    /// The successor to wake once it is done.
+    pub(super) successor: Option<Incarnation>,
+}
+
+/// What composing a write needs to know of the instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hand<'a> {
+    pub(super) me: Incarnation,
+    pub(super) name: &'a str,
+    pub(super) wall: Wall,
+    /// The hash of the crew.
+    pub(super) crew: &'a str,
+}
+
+impl Seat {
+    pub(super) fn new() -> Self {
+        Self {
+            row: Lease::unborn(),
+            lost: None,
+            known: None,
+            illegible: None,
+            surrendered: None,
+            writing: None,
+            unsure: None,
+            queued: false,
+            free: None,
+            exit: None,
+            winding: false,
+            launch: None,
+            work: None,
+            ended: None,
+            told: None,
+            heard: None,
+        }
+    }
+
+    /// The version to base a write on.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.known.map(|(version, _)| version)
+    }
+
+    /// Whether the newest row names `me`, at a version that was not surrendered.
+    pub(super) fn names(&self, me: Incarnation) -> bool {
+        self.illegible.is_none() && self.row.holder == Some(me) && self.surrendered != self.version()
+    }
+
+    /// Whether a hand-over is in doubt.
+    pub(super) fn surrendering(&self) -> bool {
+        self.surrendered.is_some() && self.surrendered == self.version()
+    }
+
+    /// Takes in a row that was read or written. Only a higher version is news.
+    pub(super) fn adopt(&mut self, version: Version, row: Result<Lease, RowError>, now: Instant) -> bool {
+        if self.version().is_some_and(|known| version <= known) {
+            return false;
+        }
+        self.known = Some((version, now));
+        self.free = None;
+        match row {
+            Ok(row) => {
+                if row.holder != self.row.holder || row.term != self.row.term {
+                    self.exit = None;
+                    self.winding = false;
+                }
+                self.row = row;
+                self.illegible = None;
+            }
+            Err(why) => self.illegible = Some(why),
+        }
+        true
+    }
+
+    /// Forgets the row, because the store is another one now, but not what it held.
+    pub(super) fn forget_version(&mut self) {
+        self.known = None;
+        self.surrendered = None;
+        self.illegible = None;
+        self.unsure = None;
+        self.free = None;
+        self.exit = None;
+        self.winding = false;
+        let row = std::mem::replace(&mut self.row, Lease::unborn());
+        if self.lost.as_ref().is_none_or(|lost| lost.term < row.term) {
+            self.lost = Some(Box::new(row));
+        }
+    }
+
+    /// The row that brings back what an earlier store lost, or `None` when nothing is missing.
+    pub(super) fn restore(&self) -> Option<Lease> {
+        let lost = self.lost.as_ref()?;
+        let due = |row: &Lease| row.cursor.as_ref().map(|cursor| cursor.due);
+        let (fallen, behind) = (self.row.term < lost.term, due(&self.row) < due(lost));
+        (fallen || behind).then(|| Lease {
+            // Who has begun to lead meanwhile does so at a term of his own.
+            term: if !fallen { self.row.term } else if self.row.holder.is_some() { lost.term.next() } else { lost.term },
+            cursor: if behind { lost.cursor.clone() } else { self.row.cursor.clone() },
+            ..self.row.clone()
+        })
+    }
+
+    /// The row that makes `hand` the leader.
+    pub(super) fn take(&self, hand: Hand<'_>) -> Lease {
+        Lease {
+            holder: Some(hand.me),
+            leader: Some(hand.name.to_owned()),
+            term: self.row.term.next(),
+            since: hand.wall,
+            placed: None,
+            ..self.row.clone()
+        }
+    }
+
+    /// The row that gives the job to `successor`, or frees it.
+    pub(super) fn give(&self, successor: Option<(Incarnation, &str)>, hand: Hand<'_>) -> Lease {
+        Lease {
+            holder: successor.map(|(id, _)| id),
+            leader: successor.map(|(_, name)| name.to_owned()),
+            // A release is no leadership: the next leader's claim raises the term.
+            term: if successor.is_some() { self.row.term.next() } else { self.row.term },
+            since: hand.wall,
+            wish: None,
+            placed: Some(hand.crew.to_owned()),
+            ..self.with_end()
+        }
+    }
+
+    /// The row that records the launch, or `None` when there is none to record.
+    pub(super) fn record(&self) -> Option<Lease> {
+        let launch = self.launch.as_ref()?;
+        let cursor = Cursor {
+            due: launch.due,
+            run: launch.run,
+            term: launch.term,
+            state: RunState::Started,
+            schedule: launch.schedule.clone(),
+        };
+        Some(Lease { cursor: Some(cursor), ..self.row.clone() })
+    }
+
+    /// The row that says how the last run ended, or `None` when it says so already.
+    pub(super) fn report(&self) -> Option<Lease> {
+        let row = self.with_end();
+        (row != self.row).then_some(row)
+    }
+
+    /// The row without the wish of a person that cannot be granted.
+    pub(super) fn decline(&self) -> Lease {
+        Lease { wish: None, ..self.with_end() }
+    }
+
+    /// Whether a person wants the job to move, and where to.
+    pub(super) fn wish(&self) -> Option<Option<Incarnation>> {
+        self.row.wish.as_ref().map(|Wish::StepDown { to }| *to)
+    }
+
+    fn with_end(&self) -> Lease {
+        let mut row = self.row.clone();
+        if let (Some(cursor), Some((run, state))) = (&mut row.cursor, self.ended)
+            && cursor.run == run
+        {
+            cursor.state = state;
+        }
+        row
+    }
+}
