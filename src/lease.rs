@@ -14,8 +14,8 @@ mod timing;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use self::messages::{
-    Answer, Ask, Ending, Found, Input, Launch, Leases, Note, Output, Refusal, RequestId, RowWrite, SeatView, View,
-    Wanted, Write,
+    Answer, Ask, Ending, Found, Input, Launch, Leases, Note, Output, Refusal, RequestId, RowWrite, SeatView,
+    View, Wanted, Write,
 };
 pub use self::timing::Timing;
 
@@ -165,7 +165,8 @@ impl Machine for Lease {
             }
             Session::Meeting | Session::Leaving | Session::Over => Instant::NEVER,
         };
-        let read = if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
+        let read =
+            if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
         session.min(read)
     }
 

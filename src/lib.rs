@@ -1,7 +1,11 @@
 //! One leader per job, on the datastore you already have.
 
+pub mod drive;
+pub mod handle;
 pub mod lease;
 pub mod machine;
+pub mod ports;
 pub mod rows;
+pub mod schedulers;
 pub mod stores;
 pub mod time;

@@ -157,7 +157,13 @@ impl Seat {
         let (fallen, behind) = (self.row.term < lost.term, due(&self.row) < due(lost));
         (fallen || behind).then(|| Lease {
             // Who has begun to lead meanwhile does so at a term of his own.
-            term: if !fallen { self.row.term } else if self.row.holder.is_some() { lost.term.next() } else { lost.term },
+            term: if !fallen {
+                self.row.term
+            } else if self.row.holder.is_some() {
+                lost.term.next()
+            } else {
+                lost.term
+            },
             cursor: if behind { lost.cursor.clone() } else { self.row.cursor.clone() },
             ..self.row.clone()
         })
