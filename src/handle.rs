@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::lease::{Input, Refusal, SeatView};
+use crate::lease::{Input, Life, Refusal, SeatView};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::{Cursor, Member};
 use crate::stores::StoreError;
@@ -105,7 +105,7 @@ pub struct Counters {
 #[derive(Clone, Debug)]
 pub struct Handle {
     inbox: mpsc::Sender<News>,
-    horizon: watch::Receiver<Option<Instant>>,
+    life: watch::Receiver<Option<Life>>,
     health: watch::Receiver<Health>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
@@ -124,7 +124,7 @@ pub(crate) enum News {
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) inbox: mpsc::Receiver<News>,
-    pub(crate) horizon: watch::Sender<Option<Instant>>,
+    pub(crate) life: watch::Sender<Option<Life>>,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) counters: Arc<Counters>,
@@ -133,15 +133,12 @@ pub(crate) struct Desk {
 /// A handle, and the end that the driver serves.
 pub(crate) fn connect() -> (Handle, Desk) {
     let (to_inbox, inbox) = mpsc::channel(INBOX);
-    let (horizon, see_horizon) = watch::channel(None);
+    let (life, see_life) = watch::channel(None);
     let (health, see_health) = watch::channel(Health::default());
     let (stopped, see_stopped) = watch::channel(false);
     let counters = Arc::new(Counters::default());
-    let desk = Desk { inbox, horizon, health, stopped, counters: Arc::clone(&counters) };
-    (
-        Handle { inbox: to_inbox, horizon: see_horizon, health: see_health, stopped: see_stopped, counters },
-        desk,
-    )
+    let desk = Desk { inbox, life, health, stopped, counters: Arc::clone(&counters) };
+    (Handle { inbox: to_inbox, life: see_life, health: see_health, stopped: see_stopped, counters }, desk)
 }
 
 impl Handle {
@@ -158,9 +155,9 @@ impl Handle {
         answer.await.ok()
     }
 
-    /// Until when this instance may lead, as it changes.
-    pub fn horizon(&self) -> watch::Receiver<Option<Instant>> {
-        self.horizon.clone()
+    /// The life that may lead and its horizon, as they change.
+    pub fn life(&self) -> watch::Receiver<Option<Life>> {
+        self.life.clone()
     }
 
     /// How the store does.

@@ -14,8 +14,8 @@ mod timing;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use self::messages::{
-    Answer, Ask, Ending, Found, Input, Launch, Leases, Note, Output, Refusal, RequestId, RowWrite, SeatView,
-    View, Wanted, Write,
+    Answer, Ask, Ending, Found, Input, Launch, Leases, Life, Note, Output, Refusal, RequestId, RowWrite,
+    SeatView, View, Wanted, Write,
 };
 pub use self::timing::Timing;
 
@@ -226,20 +226,22 @@ impl Lease {
         }
     }
 
-    /// The life that may lead now.
-    pub fn incarnation(&self) -> Option<Incarnation> {
+    /// The life that may lead now, and until when.
+    pub fn life(&self) -> Option<Life> {
         match &self.session {
-            Session::Live(live) => Some(live.me),
+            Session::Live(live) => Some(Life { incarnation: live.me, horizon: live.horizon }),
             Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
         }
     }
 
+    /// The life that may lead now.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.life().map(|life| life.incarnation)
+    }
+
     /// Until when this instance may lead whatever names it.
     pub fn horizon(&self) -> Option<Instant> {
-        match &self.session {
-            Session::Live(live) => Some(live.horizon),
-            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
-        }
+        self.life().map(|life| life.horizon)
     }
 
     /// All jobs, as this instance knows them at `now`.

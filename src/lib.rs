@@ -2,6 +2,7 @@
 
 pub mod drive;
 pub mod handle;
+pub mod jobs;
 pub mod lease;
 pub mod machine;
 pub mod ports;

@@ -42,6 +42,8 @@ pub struct StorePort {
     wakes: JoinSet<()>,
     questions: VecDeque<tokio::sync::oneshot::Sender<Snapshot>>,
     incarnation: Option<Incarnation>,
+    /// The machine has stopped; what is left are wake-ups.
+    done: bool,
     /// How far the wall clock was ahead of the boot clock when the machine was told.
     wall_offset: Option<i64>,
 }
@@ -68,6 +70,7 @@ impl StorePort {
             wakes: JoinSet::new(),
             questions: VecDeque::new(),
             incarnation: None,
+            done: false,
             wall_offset: None,
         }
     }
@@ -166,9 +169,7 @@ impl Port<Lease> for StorePort {
                 self.desk.health.send_modify(|health| health.regressed = Some(what));
             }
             Output::Note(_) => {}
-            Output::Stopped => {
-                self.desk.stopped.send_replace(true);
-            }
+            Output::Stopped => self.done = true,
         }
     }
 
@@ -177,6 +178,9 @@ impl Port<Lease> for StorePort {
             return Some(jump);
         }
         loop {
+            if self.done && self.wakes.is_empty() {
+                self.desk.stopped.send_replace(true);
+            }
             tokio::select! {
                 Some(done) = self.requests.join_next_with_id() => {
                     if let Some(input) = self.answered(done) {
@@ -197,9 +201,9 @@ impl Port<Lease> for StorePort {
     }
 
     fn publish(&mut self, now: Instant, machine: &Lease) {
-        self.incarnation = machine.incarnation();
-        let horizon = machine.horizon();
-        self.desk.horizon.send_if_modified(|known| std::mem::replace(known, horizon) != horizon);
+        let life = machine.life();
+        self.incarnation = life.map(|life| life.incarnation);
+        self.desk.life.send_if_modified(|known| std::mem::replace(known, life) != life);
         for question in self.questions.drain(..) {
             let members = machine.members().map(|(id, row)| (id, row.clone())).collect();
             // An error means that nobody waits for the answer any more.
@@ -208,7 +212,7 @@ impl Port<Lease> for StorePort {
                 incarnation: self.incarnation,
                 name: machine.about().name.clone(),
                 url: machine.about().url.clone(),
-                horizon,
+                horizon: machine.horizon(),
                 seats: machine.seats(now).collect(),
                 members,
             }));

@@ -1,9 +1,12 @@
 //! The schedulers: when a job is due. One file a kind of schedule, and the [`agenda`] that keeps
 //! them all for one instance.
 
+pub mod agenda;
 pub mod interval;
+pub mod runner;
 
 pub use self::interval::Every;
+pub use self::runner::{Job, Patience, Runner};
 
 use crate::time::Wall;
 
