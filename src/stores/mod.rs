@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub mod conformance;
 #[cfg(feature = "datastore")]
 pub mod datastore;
 pub mod flaky;
