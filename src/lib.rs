@@ -2,6 +2,7 @@
 
 pub mod drive;
 pub mod handle;
+pub mod instance;
 pub mod jobs;
 pub mod lease;
 pub mod machine;

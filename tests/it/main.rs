@@ -1,3 +1,4 @@
 //! The integration tests, one binary, one file a surface.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "tests")]
+mod instance;
 mod stores;
