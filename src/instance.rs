@@ -42,7 +42,7 @@ impl Instance {
         let node = self.about.name.clone();
         let mut random = fastrand::Rng::with_seed(self.seed);
         let runner = Runner::new(
-            jobs.iter().cloned().collect(),
+            jobs.clone(),
             handle.clone(),
             signals,
             Arc::clone(&clock),

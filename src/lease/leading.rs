@@ -9,7 +9,7 @@ use super::seat::{Exit, Writing};
 use super::session::Session;
 use super::{Asked, Lease, MOST_COMMITS};
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{self, RunState};
+use crate::rows::{self, RunState, Wish};
 use crate::stores::{MOST_CHANGES, Outcome, Version};
 use crate::time::Instant;
 
@@ -21,7 +21,11 @@ impl Lease {
             Session::Live(live) if now < live.horizon && self.seats[seat].names(live.me) => {
                 Some(self.seats[seat].row.term)
             }
-            _ => None,
+            Session::Live(_)
+            | Session::Meeting
+            | Session::Registering { .. }
+            | Session::Leaving
+            | Session::Over => None,
         }
     }
 
@@ -119,7 +123,7 @@ impl Lease {
         let seat = &mut self.seats[index];
         if self.draining {
             seat.exit = Some(Exit::Drain);
-        } else if let Some(to) = seat.wish() {
+        } else if let Some(Wish::StepDown { to }) = seat.row.wish {
             seat.exit = Some(Exit::Wish(to));
         }
         let keep = |row| Writing { row, successor: None };

@@ -7,7 +7,7 @@
 
 use super::messages::Launch;
 use crate::machine::{Incarnation, RunId, Term};
-use crate::rows::{Cursor, Lease, RowError, RunState, Wish};
+use crate::rows::{Cursor, Lease, RowError, RunState};
 use crate::stores::Version;
 use crate::time::{Instant, Wall};
 
@@ -217,11 +217,6 @@ impl Seat {
     /// The row without the wish of a person that cannot be granted.
     pub(super) fn decline(&self) -> Lease {
         Lease { wish: None, ..self.with_end() }
-    }
-
-    /// Whether a person wants the job to move, and where to.
-    pub(super) fn wish(&self) -> Option<Option<Incarnation>> {
-        self.row.wish.as_ref().map(|Wish::StepDown { to }| *to)
     }
 
     fn with_end(&self) -> Lease {

@@ -29,7 +29,7 @@ impl Timing {
     /// Shortest failover that makes sense over a network.
     pub const SHORTEST: Duration = Duration::from_millis(500);
     /// Longest failover; rivals wait no longer for anybody, whatever a member's row says.
-    pub const LONGEST: Duration = Duration::from_secs(3600);
+    pub const LONGEST: Duration = Duration::from_hours(1);
 
     /// The timing that replaces a leader that vanished within about `failover`.
     pub fn from_failover(failover: Duration) -> Self {
@@ -49,6 +49,6 @@ impl Timing {
 
     /// How long a heartbeat that left at some moment lets its sender lead.
     pub fn trust(&self) -> Duration {
-        self.ttl - self.margin
+        self.ttl.saturating_sub(self.margin)
     }
 }

@@ -98,7 +98,7 @@ impl Narrator {
                  it is not run again", cursor.due
             ),
             Note::Illegible { row, why } => {
-                tracing::error!(event = "row.illegible", node, row, "Left alone {row}: {why}")
+                tracing::error!(event = "row.illegible", node, row, "Left alone {row}: {why}");
             }
             Note::Regressed { what, rebuilding: true } => tracing::warn!(
                 event = "store.regressed",

@@ -61,12 +61,12 @@ impl Agenda {
     }
 
     /// This instance leads `job` from now on; `cursor` is the last occurrence that anybody launched.
-    pub fn lead(&mut self, job: JobName, term: Term, cursor: Option<&Cursor>, now: Wall) {
-        let Some(schedule) = self.schedules.get(&job) else { return };
+    pub fn lead(&mut self, job: &JobName, term: Term, cursor: Option<&Cursor>, now: Wall) {
+        let Some(schedule) = self.schedules.get(job) else { return };
         let last = cursor.map(|cursor| (cursor.due, cursor.schedule == schedule.fingerprint()));
-        self.leave(&job);
+        self.leave(job);
         self.led.insert(job.clone(), Led { term, last, step: Step::Waits(now) });
-        self.wait(&job, now);
+        self.wait(job, now);
     }
 
     /// It does no longer.
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_job_that_never_ran_is_due_at_once() {
         let mut agenda = agenda();
-        agenda.lead(job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), None, at(5));
         let launches = agenda.fall_due(at(5));
         assert_eq!(launches.iter().map(|launch| launch.due).collect::<Vec<_>>(), [at(5)]);
     }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn nothing_starts_before_it_is_recorded() {
         let mut agenda = agenda();
-        agenda.lead(job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), None, at(5));
         let run = agenda.fall_due(at(5))[0].run;
         assert!(agenda.fall_due(at(500)).is_empty());
         assert_eq!(agenda.grant(&job(), RunId(99)), None);
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_successor_goes_on_in_the_cadence_of_its_predecessor() {
         let mut agenda = agenda();
-        agenda.lead(job(), Term(2), Some(&cursor(at(5), every(60))), at(200));
+        agenda.lead(&job(), Term(2), Some(&cursor(at(5), every(60))), at(200));
         let launch = agenda.fall_due(at(200)).remove(0);
         assert_eq!(launch.due, at(185));
         assert_eq!(agenda.grant(&job(), launch.run), Some(Start { due: at(185), missed: 2 }));
@@ -224,14 +224,14 @@ mod tests {
     #[test]
     fn an_edited_schedule_starts_nothing_that_it_would_have_started_before() {
         let mut agenda = agenda();
-        agenda.lead(job(), Term(2), Some(&cursor(at(5), every(3600))), at(200));
+        agenda.lead(&job(), Term(2), Some(&cursor(at(5), every(3600))), at(200));
         assert_eq!(agenda.next_due(), Some(at(245)));
     }
 
     #[test]
     fn a_refused_occurrence_is_not_forgotten() {
         let mut agenda = agenda();
-        agenda.lead(job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), None, at(5));
         let run = agenda.fall_due(at(5))[0].run;
         agenda.refuse(&job(), run, Refusal::Leaving, at(6));
         assert!(agenda.fall_due(at(6)).is_empty());
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_job_that_left_is_due_no_more() {
         let mut agenda = agenda();
-        agenda.lead(job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), None, at(5));
         agenda.leave(&job());
         assert!(agenda.fall_due(at(500)).is_empty());
         assert_eq!(agenda.next_due(), None);

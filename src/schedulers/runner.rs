@@ -114,7 +114,7 @@ impl Runner {
 
     fn take(&mut self, signal: Signal) {
         match signal {
-            Signal::Lead { job, term, cursor } => self.agenda.lead(job, term, cursor.as_ref(), self.now()),
+            Signal::Lead { job, term, cursor } => self.agenda.lead(&job, term, cursor.as_ref(), self.now()),
             Signal::Leave(job) => {
                 self.agenda.leave(&job);
                 self.stop(&job, Stop::Now);

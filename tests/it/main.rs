@@ -1,4 +1,10 @@
 //! The integration tests, one binary, one file a surface.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::clone_on_ref_ptr,
+    reason = "tests"
+)]
 mod instance;
 mod stores;
