@@ -210,8 +210,9 @@ impl Seat {
 
     /// The row that says how the last run ended, or `None` when it says so already.
     pub(super) fn report(&self) -> Option<Lease> {
-        let row = self.with_end();
-        (row != self.row).then_some(row)
+        let (run, state) = self.ended?;
+        let cursor = self.row.cursor.as_ref()?;
+        (cursor.run == run && cursor.state != state).then(|| self.with_end())
     }
 
     /// The row without the wish of a person that cannot be granted.

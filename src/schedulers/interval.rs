@@ -60,7 +60,7 @@ mod tests {
     }
 
     fn minute() -> Every {
-        Every::new(Duration::from_secs(60)).unwrap()
+        Every::new(Duration::from_mins(1)).unwrap()
     }
 
     #[test]
