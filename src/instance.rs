@@ -10,7 +10,7 @@ use crate::drive::drive;
 use crate::handle::{Handle, connect};
 use crate::lease::{About, Balance, Lease, Timing};
 use crate::ports::store::StorePort;
-use crate::schedulers::{Job, Patience, Runner};
+use crate::schedulers::{Job, Runner};
 use crate::stores::Store;
 use crate::time::Clock;
 
@@ -23,8 +23,6 @@ pub struct Instance {
     pub jobs: Vec<Job>,
     /// How long things take.
     pub timing: Timing,
-    /// How long a run may go on when it must end.
-    pub patience: Patience,
     /// Where jobs go.
     pub balance: Balance,
     /// Seed of everything that is drawn at random. It must differ from instance to instance.
@@ -46,7 +44,7 @@ impl Instance {
             handle.clone(),
             signals,
             Arc::clone(&clock),
-            self.patience,
+            self.timing,
             node.clone(),
             random.fork(),
         );

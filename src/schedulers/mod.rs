@@ -6,7 +6,7 @@ pub mod interval;
 pub mod runner;
 
 pub use self::interval::Every;
-pub use self::runner::{Job, Patience, Runner};
+pub use self::runner::{Job, Runner};
 
 use crate::time::Wall;
 

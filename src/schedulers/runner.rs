@@ -15,7 +15,7 @@ use super::Every;
 use super::agenda::{Agenda, Start};
 use crate::handle::{Handle, Signal};
 use crate::jobs::{Action, JobError, Run};
-use crate::lease::{Input, Life};
+use crate::lease::{Input, Life, Timing};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::RunState;
 use crate::time::{Clock, Instant, Wall, sleep_until};
@@ -34,15 +34,6 @@ pub struct Job {
     pub action: Arc<dyn Action>,
 }
 
-/// How long a run may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// After it was asked to end.
-    pub grace: Duration,
-    /// Before the horizon it is over, whatever it does.
-    pub margin: Duration,
-}
-
 /// Runs the jobs of one instance.
 #[derive(Debug)]
 pub struct Runner {
@@ -51,7 +42,7 @@ pub struct Runner {
     handle: Handle,
     signals: mpsc::UnboundedReceiver<Signal>,
     clock: Arc<dyn Clock>,
-    patience: Patience,
+    timing: Timing,
     node: String,
     skew: i64,
     runs: JoinSet<Result<(), JobError>>,
@@ -75,7 +66,7 @@ impl Runner {
         handle: Handle,
         signals: mpsc::UnboundedReceiver<Signal>,
         clock: Arc<dyn Clock>,
-        patience: Patience,
+        timing: Timing,
         node: String,
         random: fastrand::Rng,
     ) -> Self {
@@ -83,7 +74,7 @@ impl Runner {
         let actions = jobs.into_iter().map(|job| (job.name, job.action)).collect();
         let agenda = Agenda::new(schedules, random);
         let (runs, running) = (JoinSet::new(), HashMap::new());
-        Self { agenda, actions, handle, signals, clock, patience, node, skew: 0, runs, running }
+        Self { agenda, actions, handle, signals, clock, timing, node, skew: 0, runs, running }
     }
 
     /// Runs until the machine is gone.
@@ -164,7 +155,7 @@ impl Runner {
         let run = Run { job, term, due, id, asked };
         let watchdog = Watchdog {
             clock: Arc::clone(&self.clock),
-            patience: self.patience,
+            timing: self.timing,
             life: self.handle.life(),
             born: self.handle.life().borrow().map(|life| life.incarnation),
             told,
@@ -218,7 +209,7 @@ impl Runner {
 /// Ends a run in time.
 struct Watchdog {
     clock: Arc<dyn Clock>,
-    patience: Patience,
+    timing: Timing,
     /// The life that may lead, as it changes, and the one that started the run.
     life: watch::Receiver<Option<Life>>,
     born: Option<Incarnation>,
@@ -237,10 +228,10 @@ impl Watchdog {
             let told = *self.told.borrow_and_update();
             if told == Stop::Please {
                 self.ask.send_replace(true);
-                end = end.min(now + self.patience.grace);
+                end = end.min(now + self.timing.grace);
             }
-            let cut = end.min(life.horizon.back(self.patience.margin));
-            let warn = cut.back(self.patience.grace);
+            let cut = end.min(life.horizon.back(self.timing.kill));
+            let warn = cut.back(self.timing.grace);
             if told == Stop::Now || now >= cut {
                 return;
             }

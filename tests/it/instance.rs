@@ -8,7 +8,7 @@ use tenure::instance::Instance;
 use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Input, Timing};
 use tenure::machine::JobName;
-use tenure::schedulers::{Every, Job, Patience};
+use tenure::schedulers::{Every, Job};
 use tenure::stores::memory::Memory;
 use tenure::time::SystemClock;
 use tokio::task::JoinSet;
@@ -24,7 +24,6 @@ fn instance(name: &str, seed: u64, jobs: usize) -> Instance {
         about: About { name: name.into(), url: String::new(), version: "test".into() },
         jobs: (0..jobs).map(job).collect(),
         timing,
-        patience: Patience { grace: timing.ttl / 5, margin: timing.ttl / 20 },
         balance: Balance::Spread,
         seed,
     }
