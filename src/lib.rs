@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod lease;
 pub mod machine;
 pub mod ports;
+pub mod prove;
 pub mod rows;
 pub mod schedulers;
 pub mod stores;

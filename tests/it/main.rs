@@ -6,5 +6,9 @@
     clippy::clone_on_ref_ptr,
     reason = "tests"
 )]
+
+mod folder;
 mod instance;
+mod prove;
+mod sqlite;
 mod stores;
