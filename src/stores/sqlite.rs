@@ -47,8 +47,9 @@ impl Sqlite {
     /// Opens the file at `path`, or creates it, for the rows of `cluster`. No call, this one
     /// included, takes longer than `deadline`.
     pub async fn open(path: &Path, cluster: &str, deadline: Duration) -> Result<Self, StoreError> {
-        let path = std::path::absolute(path)
-            .map_err(|error| StoreError::Denied(format!("{} is no path ({error})", path.display())))?;
+        let path = std::path::absolute(path).map_err(|error| {
+            StoreError::Denied(format!("\"{}\" cannot name a file ({error})", path.display()))
+        })?;
         let until = patience(deadline);
         let (cluster, place) = (cluster.to_owned(), path.clone());
         let (queue, calls) = sync_channel(LONGEST_QUEUE);

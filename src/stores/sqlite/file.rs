@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Statement, Transaction, TransactionBehavior,
-    params,
+    Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Params, Statement, Transaction,
+    TransactionBehavior, params,
 };
 
 use super::place::Place;
@@ -208,6 +208,9 @@ impl File {
     fn prepare(&self, until: Instant) -> Result<(), Fault> {
         self.wait_at_most(until)?;
         let empty = self.is_empty()?;
+        if self.connection.is_readonly(MAIN_DB)? {
+            return Err(forbidden(self.place.named(), "it is read-only").into());
+        }
         self.connection.execute_batch(SETTINGS)?;
         let journal: String = self.pragma("journal_mode")?;
         if journal != "wal" {
@@ -266,27 +269,31 @@ fn explain(path: &Path, fault: Fault) -> StoreError {
         Fault::Sqlite(error) => error,
         Fault::Store(error) => return error,
     };
-    let path = path.display();
+    let file = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Unreachable(format!(
-            "{path} stayed locked for as long as a request may take: does another program hold a \
+            "{file} stayed locked for as long as a request may take: does another program hold a \
              transaction on it?"
         )),
         Some(ErrorCode::DiskFull) => {
-            StoreError::Denied(format!("{path} cannot grow, its disk is full: free some space"))
+            StoreError::Denied(format!("{file} cannot grow, its disk is full: free some space"))
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
-            StoreError::Denied(format!(
-                "{path} cannot be opened for writing ({error}): give this user access to the file and to its \
-                 directory"
-            ))
+            forbidden(path, &error.to_string())
         }
         Some(ErrorCode::NotADatabase) => {
-            StoreError::Unfit(format!("{path} is not an SQLite database: name another file"))
+            StoreError::Unfit(format!("{file} is not an SQLite database: name another file"))
         }
         Some(ErrorCode::DatabaseCorrupt) => StoreError::Unfit(format!(
-            "{path} is corrupt ({error}): stop every instance that uses it, then restore or delete it"
+            "{file} is corrupt ({error}): stop every instance that uses it, then restore or delete it"
         )),
-        _ => StoreError::Unreachable(format!("{path} did not answer properly ({error})")),
+        _ => StoreError::Unreachable(format!("{file} did not answer properly ({error})")),
     }
+}
+
+fn forbidden(path: &Path, why: &str) -> StoreError {
+    StoreError::Denied(format!(
+        "{} cannot be opened for writing ({why}): give this user access to the file and to its directory",
+        path.display()
+    ))
 }
