@@ -53,6 +53,8 @@ const STEP: Duration = Duration::from_millis(15);
 const POLL: Duration = Duration::from_millis(5);
 /// How long an instance may take to say what it knows before it counts as silent.
 const SILENCE: Duration = Duration::from_millis(20);
+/// How often a store that does not answer is opened again.
+const OPEN_AGAIN: u32 = 5;
 /// Violations that are described; the others are counted.
 const MOST_DESCRIBED: usize = 20;
 
@@ -354,7 +356,13 @@ fn live(
 ) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     runtime.block_on(async move {
-        let store = match open().await {
+        let mut opened = open().await;
+        for _ in 0..OPEN_AGAIN {
+            if matches!(opened, Err(StoreError::Unreachable(_))) {
+                opened = open().await;
+            }
+        }
+        let store = match opened {
             Ok(store) => Flaky::new(store, seed, Weather::FAIR),
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -409,7 +417,7 @@ impl fmt::Display for Report {
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a rate for people")]
         let rate = self.requests as f64 / seconds;
         writeln!(f, "Store       {}", self.store)?;
-        writeln!(f, "Time        {:.1} s", seconds)?;
+        writeln!(f, "Time        {seconds:.1} s")?;
         let faults: Vec<_> = self.faults.iter().map(|(name, count)| format!("{count} {name}")).collect();
         writeln!(f, "Faults      {}", faults.join(", "))?;
         writeln!(f, "Leaders     {} terms", self.terms)?;

@@ -23,7 +23,10 @@ async fn the_memory_store_holds() {
     let store = Memory::new();
     let open: Opener = Arc::new(move || {
         let store = store.clone();
-        Box::pin(async move { Ok(Arc::new(store) as Arc<dyn Store>) })
+        Box::pin(async move {
+            let store: Arc<dyn Store> = Arc::new(store);
+            Ok(store)
+        })
     });
     let report = prove(open, PROOF).await.unwrap();
     println!("{report}");
@@ -38,7 +41,8 @@ async fn sqlite_holds() {
         let path = path.clone();
         Box::pin(async move {
             let store = Sqlite::open(&path, "demo", Duration::from_millis(500)).await?;
-            Ok(Arc::new(store) as Arc<dyn Store>)
+            let store: Arc<dyn Store> = Arc::new(store);
+            Ok(store)
         })
     });
     let report = prove(open, PROOF).await.unwrap();
