@@ -1,0 +1,3 @@
+//! The lease protocol.
+
+pub mod timing;
