@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::drive::drive;
 use crate::handle::{Handle, connect};
 use crate::lease::{About, Balance, Lease, Timing};
+use crate::log::JobOutput;
 use crate::ports::store::StorePort;
 use crate::schedulers::{Job, Runner};
 use crate::stores::Store;
@@ -23,6 +24,8 @@ pub struct Instance {
     pub jobs: Vec<Job>,
     /// How long things take.
     pub timing: Timing,
+    /// How what jobs say is written.
+    pub output: JobOutput,
     /// Where jobs go.
     pub balance: Balance,
     /// Seed of everything that is drawn at random. It must differ from instance to instance.
@@ -46,6 +49,7 @@ impl Instance {
             Arc::clone(&clock),
             self.timing,
             node.clone(),
+            self.output,
             random.fork(),
         );
         let names = jobs.into_iter().map(|job| job.name).collect();

@@ -19,6 +19,7 @@ use crate::handle::Handle;
 use crate::instance::Instance;
 use crate::jobs::{Action, Run, Work};
 use crate::lease::{About, Balance, Input, Timing};
+use crate::log::JobOutput;
 use crate::machine::{JobName, Term};
 use crate::schedulers::{Every, Job};
 use crate::stores::flaky::{Flaky, Weather};
@@ -332,6 +333,7 @@ impl Prover {
             about: About { name: node, url: String::new(), version: env!("CARGO_PKG_VERSION").to_owned() },
             jobs,
             timing,
+            output: JobOutput::Json,
             balance: Balance::Spread,
             seed: self.random.u64(..),
         };

@@ -8,6 +8,7 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 
+use crate::log::{JobOutput, raw};
 use crate::machine::{JobName, RunId, Term};
 use crate::time::Wall;
 
@@ -32,6 +33,8 @@ pub struct Run {
     pub due: Wall,
     /// Which one.
     pub id: RunId,
+    /// How what it says is written.
+    pub(crate) output: JobOutput,
     /// Whether it was asked to end.
     pub(crate) asked: watch::Receiver<bool>,
 }
@@ -46,10 +49,13 @@ impl Run {
 
     /// Puts a line of the job's output into the log.
     pub fn say(&self, line: &str) {
-        tracing::info!(
-            event = "job.output", job = %self.job, term = self.term.0, due = %self.due, run = %self.id,
-            "{line}"
-        );
+        match self.output {
+            JobOutput::Json => tracing::info!(
+                event = "job.output", job = %self.job, term = self.term.0, due = %self.due, run = %self.id,
+                "{line}"
+            ),
+            JobOutput::Raw => raw(line),
+        }
     }
 }
 

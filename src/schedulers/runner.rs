@@ -16,6 +16,7 @@ use super::agenda::{Agenda, Start};
 use crate::handle::{Handle, Signal};
 use crate::jobs::{Action, JobError, Run};
 use crate::lease::{Input, Life, Timing};
+use crate::log::JobOutput;
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::RunState;
 use crate::time::{Clock, Instant, Wall, sleep_until};
@@ -44,6 +45,7 @@ pub struct Runner {
     clock: Arc<dyn Clock>,
     timing: Timing,
     node: String,
+    output: JobOutput,
     skew: i64,
     runs: JoinSet<Result<(), JobError>>,
     running: HashMap<task::Id, (Run, watch::Sender<Stop>)>,
@@ -68,13 +70,14 @@ impl Runner {
         clock: Arc<dyn Clock>,
         timing: Timing,
         node: String,
+        output: JobOutput,
         random: fastrand::Rng,
     ) -> Self {
         let schedules = jobs.iter().map(|job| (job.name.clone(), job.schedule)).collect();
         let actions = jobs.into_iter().map(|job| (job.name, job.action)).collect();
         let agenda = Agenda::new(schedules, random);
         let (runs, running) = (JoinSet::new(), HashMap::new());
-        Self { agenda, actions, handle, signals, clock, timing, node, skew: 0, runs, running }
+        Self { agenda, actions, handle, signals, clock, timing, node, output, skew: 0, runs, running }
     }
 
     /// Runs until the machine is gone.
@@ -152,7 +155,7 @@ impl Runner {
         );
         let (stop, told) = watch::channel(Stop::No);
         let (ask, asked) = watch::channel(false);
-        let run = Run { job, term, due, id, asked };
+        let run = Run { job, term, due, id, output: self.output, asked };
         let watchdog = Watchdog {
             clock: Arc::clone(&self.clock),
             timing: self.timing,

@@ -25,8 +25,11 @@ pub mod conformance;
 pub mod datastore;
 pub mod flaky;
 pub mod memory;
+mod open;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+pub use self::open::open;
 
 /// What a row holds: JSON's values under names.
 pub type Fields = Map<String, Value>;

@@ -7,6 +7,7 @@ use tenure::handle::Handle;
 use tenure::instance::Instance;
 use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Input, Timing};
+use tenure::log::JobOutput;
 use tenure::machine::JobName;
 use tenure::schedulers::{Every, Job};
 use tenure::stores::memory::Memory;
@@ -24,6 +25,7 @@ fn instance(name: &str, seed: u64, jobs: usize) -> Instance {
         about: About { name: name.into(), url: String::new(), version: "test".into() },
         jobs: (0..jobs).map(job).collect(),
         timing,
+        output: JobOutput::Json,
         balance: Balance::Spread,
         seed,
     }
