@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::machine::JobName;
 
 /// Longest time that a wake-up may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(300);
 /// Where instances listen for wake-ups.
 pub const PATH: &str = "/api/v1/wake";
 /// Jobs named in one wake-up; with more, the others are found at the next look.

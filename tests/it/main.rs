@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod failover;
+mod fleet;
 mod folder;
 mod instance;
 mod prove;

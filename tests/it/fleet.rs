@@ -1,0 +1,190 @@
+//! Real processes of the program, on loopback, with ports of their own and everything they log.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::folder::Folder;
+
+/// Several instances of one cluster.
+pub(crate) struct Fleet {
+    folder: Folder,
+    config: PathBuf,
+    env: Vec<(String, String)>,
+    lines: Arc<Mutex<Vec<Line>>>,
+    born: usize,
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// One process.
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) child: Child,
+}
+
+/// One line that a process logged, with the moment it reached us.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) at: Instant,
+    pub(crate) process: String,
+    pub(crate) json: Value,
+}
+
+impl Line {
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.json[key].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn is(&self, event: &str) -> bool {
+        self.text("event") == event
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.json["term"].as_u64().unwrap_or_default()
+    }
+}
+
+impl Fleet {
+    /// A fleet with `jobs` jobs, each due `every` so often, on an SQLite file of its own.
+    pub(crate) fn new(failover: &str, jobs: usize, every: &str) -> Self {
+        let folder = Folder::new();
+        let config = folder.0.join("tenure.toml");
+        let mut text = format!("failover = \"{failover}\"\ncluster = \"fleet\"\n");
+        for job in 0..jobs {
+            text += &format!(
+                "[[job]]\nname = \"job-{job}\"\nevery = \"{every}\"\npreacher = {{ message = \"amen\", times = 1 }}\n"
+            );
+        }
+        std::fs::write(&config, text).unwrap();
+        let env = vec![
+            ("TENURE_STORE".to_owned(), "sqlite".to_owned()),
+            ("TENURE_PATH".to_owned(), folder.0.join("tenure.db").display().to_string()),
+        ];
+        Self { folder, config, env, lines: Arc::default(), born: 0, nodes: Vec::new() }
+    }
+
+    /// The same on another store, which these variables name.
+    pub(crate) fn on(mut self, env: &[(&str, &str)]) -> Self {
+        self.env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self
+    }
+
+    /// Starts one more instance.
+    pub(crate) fn start(&mut self) -> String {
+        self.born += 1;
+        self.start_with(&format!("node-{}", self.born), &[])
+    }
+
+    /// Starts one more instance under a name, with more of an environment.
+    pub(crate) fn start_with(&mut self, name: &str, env: &[(&str, &str)]) -> String {
+        let process = format!("{name}#{}", self.nodes.len() + 1000 * self.born);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tenure"))
+            .args(["run", "--port", "0", "--name", name, "--config"])
+            .arg(&self.config)
+            .current_dir(&self.folder.0)
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, lines, from) = (child.stdout.take().unwrap(), Arc::clone(&self.lines), process.clone());
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                lines.lock().unwrap().push(Line { at: Instant::now(), process: from.clone(), json });
+            }
+        });
+        self.nodes.push(Node { name: process.clone(), child });
+        process
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Waits until something is true of what was logged. Panics when it takes unreasonably long.
+    pub(crate) fn wait<T>(&self, what: &str, mut check: impl FnMut(&[Line]) -> Option<T>) -> T {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            if let Some(found) = check(&self.lines.lock().unwrap()) {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        let lines = self.lines();
+        for line in lines.iter().rev().take(40).rev() {
+            println!("{} {}", line.process, line.json);
+        }
+        panic!("did not come about within a minute: {what}");
+    }
+
+    /// Who leads a job now, by the last word on it, and at which term.
+    pub(crate) fn leader(&self, job: &str) -> Option<(String, u64)> {
+        leader(&self.lines.lock().unwrap(), job)
+    }
+
+    /// Waits until somebody leads the job at a term above `term`.
+    pub(crate) fn next_leader(&self, job: &str, term: u64) -> (String, u64) {
+        self.wait("a next leader", |lines| leader(lines, job).filter(|(_, now)| *now > term))
+    }
+
+    pub(crate) fn node(&self, process: &str) -> &Node {
+        self.nodes.iter().find(|node| node.name == process).unwrap()
+    }
+
+    /// Takes a process out of the fleet, without touching it.
+    pub(crate) fn remove(&mut self, process: &str) -> Node {
+        let index = self.nodes.iter().position(|node| node.name == process).unwrap();
+        self.nodes.remove(index)
+    }
+}
+
+fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
+    let of_job = lines.iter().filter(|line| line.is("lease.acquired") && line.text("job") == job);
+    of_job.max_by_key(|line| line.term()).map(|line| (line.process.clone(), line.term()))
+}
+
+impl Node {
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
+}
+
+/// What must be true of every log: no occurrence twice, no term of two leaders, no term that falls.
+pub(crate) fn assert_exclusive(lines: &[Line]) {
+    let mut runs = std::collections::BTreeMap::new();
+    let mut terms = std::collections::BTreeMap::new();
+    for line in lines {
+        if line.is("occurrence.started") {
+            let before = runs.insert((line.text("job"), line.text("due")), line);
+            assert!(before.is_none(), "an occurrence started twice: {before:?} and {line:?}");
+        }
+        if line.is("lease.acquired") {
+            let before = terms.insert((line.text("job"), line.term()), line);
+            let same = before.is_none_or(|before| before.process == line.process);
+            assert!(same, "one term, two leaders: {before:?} and {line:?}");
+        }
+    }
+}
