@@ -150,3 +150,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         (self.write)(&self.style.line(event.metadata(), fields, self.clock.wall()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_filter_lets_the_noise_through() {
+        let filter = Filter::new("trace,h2=trace,tonic=debug").unwrap().parse().unwrap().to_string();
+        for noise in NOISE {
+            assert!(filter.split(',').any(|directive| directive == format!("{noise}=off")), "{filter}");
+            assert_eq!(filter.matches(&format!("{noise}=")).count(), 1, "{filter}");
+        }
+    }
+}
