@@ -2,8 +2,7 @@
 
 mod flags;
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,19 +202,17 @@ fn check(config: &Config) -> String {
 }
 
 fn table(shown: &[Shown]) -> String {
-    let widest =
-        |text: fn(&Shown) -> &str| shown.iter().map(|one| text(one).chars().count()).max().unwrap_or(0);
-    let (keys, values) = (widest(|one| &one.key), widest(|one| &one.value));
-    let mut table = String::new();
-    for Shown { key, value, source } in shown {
-        if writeln!(table, "{key:keys$}  {value:values$}  {source}").is_err() {
-            unreachable!("a String takes everything");
-        }
-    }
-    table
+    let row = |one: &Shown| [log::one_line(&one.key).into_owned(), log::one_line(&one.value).into_owned()];
+    let rows: Vec<_> = shown.iter().map(row).collect();
+    let [keys, values] =
+        [0, 1].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let line = |([key, value], one): (&[String; 2], &Shown)| {
+        format!("{key:keys$}  {value:values$}  {}\n", one.source)
+    };
+    rows.iter().zip(shown).map(line).collect()
 }
 
 fn json(shown: &[Shown]) -> String {
     let object = |one: &Shown| serde_json::json!({ "key": one.key, "value": one.value, "source": one.source.to_string() });
-    serde_json::Value::from_iter(shown.iter().map(object)).to_string()
+    shown.iter().map(object).collect::<serde_json::Value>().to_string()
 }

@@ -14,12 +14,13 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::machine::{JobName, Term};
 use crate::time::Clock;
 use fields::Fields;
-pub use line::{Format, Style};
+pub use line::{Format, Style, one_line};
 
 /// Crates that talk about every frame they send. They are never heard.
 const NOISE: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
@@ -88,9 +89,14 @@ pub enum JobOutput {
     Raw,
 }
 
-/// Writes a line that a job said as it is.
-pub fn raw(line: &str) {
-    Destination::Stdout.write(format!("{}\n", line::one_line(line)).as_bytes());
+impl JobOutput {
+    /// Writes one line that a job said.
+    pub fn say(self, job: &JobName, term: Term, line: &str) {
+        match self {
+            Self::Json => tracing::info!(event = "job.output", %job, term = term.0, "{line}"),
+            Self::Raw => Destination::Stdout.write(format!("{}\n", one_line(line)).as_bytes()),
+        }
+    }
 }
 
 /// Takes a line, its end included.
@@ -135,12 +141,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             if let Some(outer) = span.extensions().get::<Fields>() {
                 fields.extend(outer);
             }
         }
         event.record(&mut fields);
         (self.write)(&self.style.line(event.metadata(), fields, self.clock.wall()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_filter_lets_the_noise_through() {
+        let filter = Filter::new("trace,h2=trace,tonic=debug").unwrap().parse().unwrap().to_string();
+        for noise in NOISE {
+            assert!(filter.split(',').any(|directive| directive == format!("{noise}=off")), "{filter}");
+            assert_eq!(filter.matches(&format!("{noise}=")).count(), 1, "{filter}");
+        }
     }
 }

@@ -14,7 +14,7 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
         Arg::new(flag).long(flag).value_name(setting.value).help_heading("Settings").help(help(setting));
     Some(match flag {
         "config" => arg.short('c'),
-        "path" => arg.alias("data"),
+        "path" => arg.visible_alias("data"),
         _ => arg,
     })
 }

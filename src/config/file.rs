@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
+use std::iter;
 use std::ops::Range;
 use std::path::Path;
 
@@ -19,6 +20,8 @@ pub(super) struct File<'a> {
     /// Its path; `None` for what is built in.
     name: Option<&'a str>,
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     pub(super) table: DeTable<'a>,
 }
 
@@ -34,7 +37,8 @@ impl<'a> File<'a> {
     /// Reads `text`, or says everything that keeps it from being TOML.
     pub(super) fn parse(name: Option<&'a str>, text: &'a str) -> Result<Self, ConfigError> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let file = Self { name, text, table: table.into_inner() };
+        let lines = iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
+        let file = Self { name, text, lines, table: table.into_inner() };
         if errors.is_empty() {
             return Ok(file);
         }
@@ -56,17 +60,16 @@ impl<'a> File<'a> {
     /// Where the bytes in `span` stand.
     pub(super) fn source(&self, span: Range<usize>) -> Source {
         let Some(file) = self.name else { return Source::Default };
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let start = before.rfind('\n').map_or(0, |end| end + 1);
-        let text = self.text[start..].lines().next().unwrap_or_default();
-        let column = before[start..].chars().count() + 1;
+        let line = self.lines.partition_point(|start| *start <= span.start);
+        let text = self.text.get(self.lines[line - 1]..).and_then(|text| text.lines().next());
+        let before = self.text.get(self.lines[line - 1]..span.start).unwrap_or_default();
         let meant = self.text.get(span).and_then(|text| text.lines().next()).unwrap_or_default();
         Source::File(Spot {
             file: file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column,
+            line,
+            column: before.chars().count() + 1,
             width: meant.chars().count().max(1),
-            text: text.to_owned(),
+            text: text.unwrap_or_default().to_owned(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::file::{File, Found};
 use super::layers::Layers;
-use super::problem::{Problem, Source};
+use super::problem::Source;
 use super::section::Section;
 use super::words::{duration, show, within};
 use crate::machine::JobName;
@@ -91,12 +91,12 @@ pub(super) fn read(layers: &mut Layers<'_>) -> Vec<Job> {
 
 fn list(layers: &mut Layers<'_>, file: &File<'_>, listed: Found<'_>) -> Vec<Job> {
     let Some(tables) = listed.value.as_array() else {
-        layers.problem(file, listed.span(), "write each job as a table under [[job]]".to_owned());
+        layers.problem(file.source(listed.span()), "write each job as a table under [[job]]");
         return Vec::new();
     };
     if tables.len() > MOST_JOBS {
         let message = format!("{} jobs are too many; an instance has at most {MOST_JOBS}", tables.len());
-        layers.problem(file, listed.span(), message);
+        layers.problem(file.source(listed.span()), message);
         return Vec::new();
     }
     let mut names = BTreeMap::new();
@@ -118,7 +118,7 @@ fn job(layers: &mut Layers<'_>, section: Section<'_>, names: &mut BTreeMap<JobNa
         && let Some(first) = names.insert(name.clone(), section.source("name"))
     {
         let message = format!("another job has this name ({first}); each job needs its own");
-        layers.problems.push(Problem { source: section.source("name"), message });
+        layers.problem(section.source("name"), message);
     }
     let every = section
         .required(layers, "every", |text| within(duration(text)?, SHORTEST_PERIOD, LONGEST_PERIOD, show));

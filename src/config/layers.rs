@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::file::File;
 use super::problem::{ConfigError, Problem, Source};
@@ -57,7 +56,7 @@ impl<'a> Layers<'a> {
         match text.and_then(|text| parse(&text)) {
             Ok(value) => value,
             Err(message) => {
-                self.problems.push(Problem { source, message });
+                self.problem(source, message);
                 match parse(default) {
                     Ok(value) => value,
                     Err(message) => unreachable!("the default of {}: {message}", setting.key),
@@ -71,9 +70,9 @@ impl<'a> Layers<'a> {
         self.find(setting).map_or(Source::Default, |(_, source)| source)
     }
 
-    /// Reports what is wrong with `span` of the file.
-    pub(super) fn problem(&mut self, file: &File<'_>, span: Range<usize>, message: String) {
-        self.problems.push(Problem { source: file.source(span), message });
+    /// Reports what is wrong, and where.
+    pub(super) fn problem(&mut self, source: Source, message: impl Into<String>) {
+        self.problems.push(Problem { source, message: message.into() });
     }
 
     /// The text of a setting in the highest layer that has one. An empty variable is like none:

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::file::{File, Found};
 use super::layers::{Layers, Shown};
-use super::problem::{Problem, Source};
+use super::problem::Source;
 use super::words::suggest;
 
 /// A table whose keys have been checked.
@@ -33,7 +33,7 @@ impl<'f> Section<'f> {
         let source = file.source(found.span());
         let Some(table) = found.value.as_table() else {
             let message = format!("{name} is a table, not {}", found.sort());
-            layers.problems.push(Problem { source, message });
+            layers.problem(source, message);
             return None;
         };
         let strange = check_keys(layers, file, table, known, later);
@@ -92,7 +92,7 @@ impl<'f> Section<'f> {
     fn lacks<T>(&self, layers: &mut Layers<'_>, key: &str) -> Option<T> {
         if !self.strange {
             let message = format!("{} has no \"{key}\", which it needs", self.name);
-            layers.problems.push(Problem { source: self.source.clone(), message });
+            layers.problem(self.source.clone(), message);
         }
         None
     }
@@ -112,7 +112,7 @@ impl<'f> Section<'f> {
                 Some(parsed)
             }
             Err(message) => {
-                layers.problems.push(Problem { source, message });
+                layers.problem(source, message);
                 None
             }
         }
@@ -136,7 +136,7 @@ pub(super) fn check_keys(
         } else {
             format!("unknown key \"{name}\"; {}", suggest(key.get_ref(), known))
         };
-        layers.problems.push(Problem { source: file.source(key.span()), message });
+        layers.problem(file.source(key.span()), message);
         strange = true;
     }
     strange

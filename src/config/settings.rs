@@ -24,7 +24,7 @@ pub const CONFIG: Setting = Setting {
     env: &["TENURE_CONFIG"],
     default: "tenure.toml",
     value: "FILE",
-    help: "Configuration file; tenure.toml is used if it is there",
+    help: "The configuration file; the default one need not be there",
 };
 
 pub(super) const STORE: Setting = Setting {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::layers::Layers;
-use super::problem::{Problem, Source};
+use super::problem::Source;
 use super::settings::{DATABASE, EMULATOR, NAMESPACE, PATH, PROJECT, STORE};
 use super::words::{choose, label};
 
@@ -106,7 +106,7 @@ fn datastore(layers: &mut Layers<'_>) -> DatastoreConfig {
     if config.project.is_empty() {
         let message =
             "the datastore store needs a project: set DATASTORE_PROJECT_ID or store.project".to_owned();
-        layers.problems.push(Problem { source: layers.source(&STORE), message });
+        layers.problem(layers.source(&STORE), message);
     }
     config
 }

@@ -100,6 +100,7 @@ pub(super) fn show(duration: Duration) -> String {
     let millis = (duration.as_nanos() + 500_000) / 1_000_000;
     match u64::try_from(millis).unwrap_or(u64::MAX) {
         0 => "0s".to_owned(),
+        millis if millis % 86_400_000 == 0 => format!("{}d", millis / 86_400_000),
         millis if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
         millis if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
         millis => format!("{:?}", Duration::from_millis(millis)),

@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 
-use crate::log::{JobOutput, raw};
+use crate::log::JobOutput;
 use crate::machine::{JobName, RunId, Term};
 use crate::time::Wall;
 
@@ -49,13 +49,7 @@ impl Run {
 
     /// Puts a line of the job's output into the log.
     pub fn say(&self, line: &str) {
-        match self.output {
-            JobOutput::Json => tracing::info!(
-                event = "job.output", job = %self.job, term = self.term.0, due = %self.due, run = %self.id,
-                "{line}"
-            ),
-            JobOutput::Raw => raw(line),
-        }
+        self.output.say(&self.job, self.term, line);
     }
 }
 

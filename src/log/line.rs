@@ -160,7 +160,7 @@ fn colour(level: Level) -> &'static str {
 }
 
 /// `text` with its control characters escaped, so that it stays one line and moves no cursor.
-pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }

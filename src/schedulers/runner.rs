@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
+use tracing::Instrument;
 
 use super::Every;
 use super::agenda::{Agenda, Start};
@@ -165,13 +166,16 @@ impl Runner {
             ask,
         };
         let (action, work) = (Arc::clone(action), run.clone());
-        let task = self.runs.spawn(async move {
+        // Whatever the job logs says which run it belongs to.
+        let span = tracing::info_span!("run", job = %run.job, node, term = term.0, due = %due, run = %id);
+        let life = async move {
             tokio::select! {
                 biased;
                 () = watchdog.bite() => Err(JobError::Interrupted),
                 result = action.run(&work) => result,
             }
-        });
+        };
+        let task = self.runs.spawn(life.instrument(span));
         self.running.insert(task.id(), (run, stop));
     }
 

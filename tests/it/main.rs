@@ -7,10 +7,13 @@
     reason = "tests"
 )]
 
+mod cli;
+mod config;
 mod failover;
 mod fleet;
 mod folder;
 mod instance;
+mod log;
 mod prove;
 mod sqlite;
 mod stores;
