@@ -6,5 +6,7 @@
     clippy::clone_on_ref_ptr,
     reason = "tests"
 )]
+mod compose;
 mod instance;
 mod stores;
+mod tidy;
