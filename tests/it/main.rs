@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod compose;
 mod config;
 mod failover;
 mod fleet;
@@ -17,3 +18,4 @@ mod log;
 mod prove;
 mod sqlite;
 mod stores;
+mod tidy;
