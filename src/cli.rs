@@ -7,17 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tenure::config::{self, Config, Shown, Surroundings};
+use tenure::config::{self, Config, Shown, Source, StoreConfig, Surroundings};
 use tenure::failure::Failure;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
-use tenure::stubs::{self, Proof, Seeds};
+use tenure::prove::{self, Proof};
+use tenure::stores;
+use tenure::stubs::{self, Seeds};
 use tenure::time::SystemClock;
 
 use flags::Settings;
 
 /// Most instances of one `tenure prove`.
 const MOST_INSTANCES: u16 = 100;
+/// Most jobs of one `tenure prove`.
+const MOST_PROVED: u16 = 1000;
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
@@ -94,6 +98,9 @@ struct Prove {
     /// How many instances
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_INSTANCES)))]
     instances: u16,
+    /// How many jobs
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_PROVED)))]
+    jobs: u16,
     /// What the faults are drawn from; drawn itself if not given
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
@@ -132,10 +139,16 @@ impl Cli {
                 let config = load_quietly(&settings)?;
                 print(&wait(stubs::step_down(&config, &job, to.as_deref()))?)
             }
-            Command::Prove(Prove { duration, instances, seed, settings }) => {
-                let config = load_quietly(&settings)?;
+            Command::Prove(Prove { duration, instances, jobs, seed, settings }) => {
+                let config = load(&settings)?;
+                if config.shown.iter().any(|shown| shown.key == "log" && shown.source != Source::Default) {
+                    start_log(&config, Destination::Stderr);
+                }
                 let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-                print(&wait(stubs::prove(&config, Proof { duration, instances, seed }))?)
+                let proof = Proof { duration, instances, jobs, failover: config.timing.ttl, seed };
+                let report = wait(async { Ok(prove::prove(opener(&config, seed), proof).await?) })?;
+                print(&report.to_string())?;
+                if report.holds() { Ok(()) } else { Err(Failure::Other("the proof failed".to_owned())) }
             }
             Command::Sim(Sim { seeds, first }) => print(&stubs::sim(Seeds { first, count: seeds })?),
             Command::Bench(settings) => print(&wait(stubs::bench(&load_quietly(&settings)?))?),
@@ -181,6 +194,22 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(LAST_MOMENT);
     result
+}
+
+/// Opens the configured store for rows that are nobody's but the proof's.
+fn opener(config: &Config, seed: u64) -> prove::Opener {
+    let (store, timing, cluster) = (config.store.clone(), config.timing, format!("prove-{seed:016x}"));
+    let memory = Arc::new(stores::memory::Memory::new());
+    Arc::new(move || {
+        let (store, cluster, memory) = (store.clone(), cluster.clone(), Arc::clone(&memory));
+        Box::pin(async move {
+            match store {
+                // Its instances must share it.
+                StoreConfig::Memory => Ok::<Arc<dyn stores::Store>, _>(memory),
+                store => stores::open(&store, &cluster, timing.request).await,
+            }
+        })
+    })
 }
 
 /// Prints a result. A reader that has seen enough and closed the pipe is no failure.

@@ -21,9 +21,10 @@ use crate::jobs::{Action, Run, Work};
 use crate::lease::{About, Balance, Input, Timing};
 use crate::log::JobOutput;
 use crate::machine::{JobName, Term};
+use crate::ports::wire::cluster_key;
 use crate::schedulers::{Every, Job};
 use crate::stores::flaky::{Flaky, Weather};
-use crate::stores::{Pending, Store, StoreError};
+use crate::stores::{Change, Kind, MOST_CHANGES, Pending, Query, Row, Store, StoreError};
 use crate::time::{Clock, SystemClock, Wall};
 
 /// What to prove, and how hard to try.
@@ -211,8 +212,20 @@ pub async fn prove(open: Opener, proof: Proof) -> Result<Report, StoreError> {
         born: 0,
         report: Report { store: store.describe(), ..Report::default() },
     };
-    drop(store);
-    prover.run().await
+    let report = prover.run().await?;
+    tidy_up(&*store).await?;
+    Ok(report)
+}
+
+/// Deletes what the instances left: the proof has its cluster to itself.
+async fn tidy_up(store: &dyn Store) -> Result<(), StoreError> {
+    let query = Query { keys: vec![cluster_key()], kinds: vec![Kind::Member, Kind::Lease] };
+    let rows = store.read(query).await?.rows;
+    let delete = |row: &Row| Change { key: row.key.clone(), base: row.version, fields: None };
+    for rows in rows.chunks(MOST_CHANGES) {
+        store.commit(rows.iter().map(delete).collect()).await?;
+    }
+    Ok(())
 }
 
 impl Prover {
@@ -255,6 +268,7 @@ impl Prover {
                 self.order(victim, "cut off from the store", Order::CutOff(cut));
             }
             kind => {
+                let victim = self.leader_near(victim).await;
                 let subject = self.subjects.swap_remove(victim);
                 let order = if kind == 2 { Order::Crash } else { Order::Leave };
                 self.part(&subject, order).await;
@@ -263,6 +277,16 @@ impl Prover {
             }
         }
         Ok(())
+    }
+
+    /// The next instance from `start` on that leads something, or that one itself.
+    async fn leader_near(&self, start: usize) -> usize {
+        for index in (start..self.subjects.len()).chain(0..start) {
+            if !led(&self.subjects[index].handle).await.is_empty() {
+                return index;
+            }
+        }
+        start
     }
 
     fn order(&mut self, victim: usize, name: &'static str, order: Order) {

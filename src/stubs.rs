@@ -3,7 +3,6 @@
 #![expect(clippy::unused_async, reason = "what takes their place waits for the store")]
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -19,17 +18,6 @@ impl fmt::Display for Status {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
-}
-
-/// What `tenure prove` does.
-#[derive(Clone, Copy, Debug)]
-pub struct Proof {
-    /// How long.
-    pub duration: Duration,
-    /// With how many instances.
-    pub instances: u16,
-    /// What its faults are drawn from.
-    pub seed: u64,
 }
 
 /// Which worlds `tenure sim` runs.
@@ -49,11 +37,6 @@ pub async fn status(_: &Config) -> Result<Status, Failure> {
 /// Asks the leader of `job` to give it to `to`, or to anybody; returns what happened, for people.
 pub async fn step_down(_: &Config, _: &JobName, _: Option<&str>) -> Result<String, Failure> {
     missing("step-down")
-}
-
-/// Runs instances against the store, hurts them and checks what they did; returns its report.
-pub async fn prove(_: &Config, _: Proof) -> Result<String, Failure> {
-    missing("prove")
 }
 
 /// Runs simulated worlds; returns its report.
