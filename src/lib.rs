@@ -3,5 +3,6 @@
 pub mod lease;
 pub mod machine;
 pub mod rows;
+pub mod sim;
 pub mod stores;
 pub mod time;
