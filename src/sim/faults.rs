@@ -127,7 +127,7 @@ impl World {
 
     fn wipe(&mut self) {
         self.store.wipe();
-        if self.weather.forgetful() { self.law.forget() } else { self.law.forget_rows() }
+        self.law.forget_rows();
     }
 
     /// The faults end: everybody is there and hears everybody.

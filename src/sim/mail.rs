@@ -133,7 +133,8 @@ impl World {
     }
 
     fn latency(&mut self) -> Duration {
-        part(&mut self.random, self.weather.latency * 2)
+        let most = if self.quiet { self.weather.latency.min(self.weather.timing.ttl / 50) } else { self.weather.latency };
+        part(&mut self.random, most * 2)
     }
 
     /// Whether something goes wrong now.

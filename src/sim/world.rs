@@ -132,6 +132,7 @@ impl World {
             let late = part(&mut self.random, self.weather.timing.ttl);
             self.schedule(late, Event::Start(index));
         }
+        self.law.lenient = self.weather.forgetful();
         for (fault, mean) in self.weather.faults.clone() {
             self.schedule(mean, Event::Strike(fault, mean));
         }
@@ -263,7 +264,9 @@ impl World {
         if process.alarm <= now {
             process.alarm = Instant::NEVER;
         }
-        if process.machine.deadline() > local {
+        let deadline = process.machine.deadline();
+        if deadline > local {
+            self.set_alarm(who.index, deadline);
             return self.tick_for_nothing(who.index);
         }
         self.step(who.index, None)
@@ -286,6 +289,7 @@ impl World {
         let deadline = process.machine.deadline();
         require(deadline > now, || format!("{index} was told the time and still wants it at {deadline:?}"))?;
         self.mark(index, outputs.len(), deadline);
+        self.tell(|_| outputs.iter().map(|output| format!("    {output:?}\n")).collect());
         self.claim(index, now)?;
         for output in outputs {
             self.obey(index, output)?;
@@ -354,7 +358,6 @@ impl World {
 
     /// Does what a machine says.
     fn obey(&mut self, index: usize, output: Output) -> Verdict {
-        self.tell(|_| format!("    {output:?}"));
         let seat = |world: &Self, job: &JobName| world.jobs.binary_search(job).unwrap_or_default();
         match output {
             Output::Ask { id, ask } => return self.send(index, id, ask),
