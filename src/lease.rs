@@ -1,6 +1,71 @@
 //! The lease: one leader per job, on any store that has a compare-and-set.
 //!
-//! TODO essay
+//! # In one paragraph
+//!
+//! Every running instance keeps one *member row* alive with a heartbeat. Every job has one *lease
+//! row* that names the instance which leads it, and the *term* of that leadership. A lease holds for
+//! as long as its holder's member row does, so one heartbeat keeps any number of leases. When a
+//! member row has not changed for its time-to-live, somebody deletes it, and its jobs are free;
+//! whoever takes one does so by one compare-and-set that raises the term. The term never falls and
+//! the row is never deleted, so the term is a fencing token.
+//!
+//! ```text
+//!   Meeting --> Registering --> Live --> Leaving --> Over
+//!      ^             |            |
+//!      +-------------+------------+   not confirmed in time, horizon passed, row gone
+//! ```
+//!
+//! # Rules
+//!
+//! 1. *Register once.* A life (an [`Incarnation`]) begins with one insertion of its member row by
+//!    one request. Not confirmed within `ttl - margin` of leaving: that life never was, draw another.
+//! 2. *Horizon.* A heartbeat that is confirmed before the horizon passed moves the horizon to
+//!    `ttl - margin` after the moment that it *left*. A heartbeat found by reading counts likewise.
+//!    A heartbeat never creates a row: an absent row means that the life is over.
+//! 3. *Leading.* This instance leads a job while the newest version that it knows of the job's row
+//!    names its life, that version was not surrendered, and the horizon has not passed.
+//! 4. *Lapse.* When the horizon passes the life is over, even if it led nothing. No late answer
+//!    revives it. A job whose work from the old life still runs here is not competed for.
+//! 5. *Reap, then take.* A member row that stood unchanged for its whole time-to-live, counted on
+//!    the rival's own clock from the arrival of the answer that first showed it to the send of the
+//!    last read that still shows it, is deleted by compare-and-set on that version. A job is free
+//!    when its row has no holder, or names a life whose row was missing at a moment after the job's
+//!    row was known. Taking raises the term.
+//! 6. *Hand over* only when the work is joined. From sending it this instance leads no more,
+//!    whatever becomes of the write, until a higher version names it again.
+//! 7. *At most once.* An occurrence is recorded in the lease row, by compare-and-set, on a row that
+//!    names this life and term, before it starts. Nothing due at or before the record starts again.
+//! 8. *Three answers*: done, conflict, unknown. The last two mean: read again, and derive the next
+//!    write from what the row shows.
+//! 9. *A lost store.* An instance that knew the cluster's row and finds it gone or another, or finds
+//!    a lease row older than it was, leads nothing more. In a volatile store everybody waits a full
+//!    time-to-live, restores terms and cursors from memory, and goes on above them.
+//!
+//! # Why two instances never lead one job
+//!
+//! Take a life and the chain of its confirmed heartbeats. By rule 2 each next one was confirmed,
+//! hence applied, less than `ttl - margin` after the one before it left. A rival's silence (rule 5)
+//! begins after some heartbeat of the chain was applied and is a full `ttl` long on the rival's
+//! clock, that is more than `ttl - margin` on the holder's as long as their rates differ by less than
+//! `ttl / (ttl - margin)`. So if a later heartbeat belonged to the chain, it would have been applied
+//! within the silence and changed the row, and the deletion, which names the version, would fail.
+//! Hence when the deletion is applied, the horizon that the last heartbeat of the chain gave has
+//! passed, no later heartbeat can be confirmed, because there is no row, and by rule 1 none comes
+//! back. A job is taken only from a life whose row was missing, so from one that no longer leads;
+//! and the compare-and-set on the lease row picks one among the takers. A hand-over is a
+//! compare-and-set too, by a holder that stopped before it was sent.
+//!
+//! # What is not guaranteed
+//!
+//! * *Clocks.* `CLOCK_BOOTTIME` must run, at rates no further apart than rule 5 allows. It stops while
+//!   a hypervisor pauses the machine; a leader may then believe in its lease for up to a `ttl` after it
+//!   resumes. Even so no occurrence starts twice (rule 7 needs no clock), and terms do not repeat.
+//! * *Work that cannot be stopped.* A leader can be paused between the check of its lease and an effect
+//!   on something else. Only that something can refuse the effect, by comparing terms.
+//! * *The store.* It must apply a change if and only if the version matches, and must not go back in
+//!   time. Instances notice when it does and stop, but what happened in between has happened.
+//! * *An occurrence that was recorded and whose leader vanished* may or may not have run. It is not run
+//!   again; it leaves an event.
 
 mod leading;
 mod living;
@@ -14,8 +79,8 @@ mod timing;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use self::messages::{
-    Answer, Ask, Ending, Found, Input, Launch, Leases, Note, Output, Refusal, RequestId, RowWrite, SeatView, View,
-    Wanted, Write,
+    Answer, Ask, Ending, Found, Input, Launch, Leases, Life, Note, Output, Refusal, RequestId, RowWrite,
+    SeatView, View, Wanted, Write,
 };
 pub use self::timing::Timing;
 
@@ -165,7 +230,8 @@ impl Machine for Lease {
             }
             Session::Meeting | Session::Leaving | Session::Over => Instant::NEVER,
         };
-        let read = if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
+        let read =
+            if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
         session.min(read)
     }
 
@@ -225,20 +291,22 @@ impl Lease {
         }
     }
 
-    /// The life that may lead now.
-    pub fn incarnation(&self) -> Option<Incarnation> {
+    /// The life that may lead now, and until when.
+    pub fn life(&self) -> Option<Life> {
         match &self.session {
-            Session::Live(live) => Some(live.me),
+            Session::Live(live) => Some(Life { incarnation: live.me, horizon: live.horizon }),
             Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
         }
     }
 
+    /// The life that may lead now.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.life().map(|life| life.incarnation)
+    }
+
     /// Until when this instance may lead whatever names it.
     pub fn horizon(&self) -> Option<Instant> {
-        match &self.session {
-            Session::Live(live) => Some(live.horizon),
-            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
-        }
+        self.life().map(|life| life.horizon)
     }
 
     /// All jobs, as this instance knows them at `now`.

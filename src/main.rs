@@ -1,3 +1,19 @@
 //! The `tenure` program.
 
-fn main() {}
+mod cli;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tenure::failure::chain;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _unread = writeln!(io::stderr(), "{}", chain(&failure));
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::messages::{Answer, Ask, Ending, Found, Launch, Leases, Note, Output, Refusal, RowWrite, Wanted, Write};
+use super::messages::{
+    Answer, Ask, Ending, Found, Launch, Leases, Note, Output, Refusal, RowWrite, Wanted, Write,
+};
 use super::seat::{Exit, Writing};
 use super::session::Session;
 use super::{Asked, Lease, MOST_COMMITS};
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{self, RunState};
+use crate::rows::{self, RunState, Wish};
 use crate::stores::{MOST_CHANGES, Outcome, Version};
 use crate::time::Instant;
 
@@ -19,7 +21,11 @@ impl Lease {
             Session::Live(live) if now < live.horizon && self.seats[seat].names(live.me) => {
                 Some(self.seats[seat].row.term)
             }
-            _ => None,
+            Session::Live(_)
+            | Session::Meeting
+            | Session::Registering { .. }
+            | Session::Leaving
+            | Session::Over => None,
         }
     }
 
@@ -117,7 +123,7 @@ impl Lease {
         let seat = &mut self.seats[index];
         if self.draining {
             seat.exit = Some(Exit::Drain);
-        } else if let Some(to) = seat.wish() {
+        } else if let Some(Wish::StepDown { to }) = seat.row.wish {
             seat.exit = Some(Exit::Wish(to));
         }
         let keep = |row| Writing { row, successor: None };
@@ -201,7 +207,13 @@ impl Lease {
     }
 
     /// What became of writes of lease rows.
-    pub(super) fn leases_written(&mut self, now: Instant, seats: &[usize], answer: &Answer, out: &mut Vec<Output>) {
+    pub(super) fn leases_written(
+        &mut self,
+        now: Instant,
+        seats: &[usize],
+        answer: &Answer,
+        out: &mut Vec<Output>,
+    ) {
         self.commits -= 1;
         let outcomes = if let Answer::Written(outcomes) = answer { outcomes.as_slice() } else { &[] };
         let mut doubtful = Vec::new();
@@ -222,7 +234,12 @@ impl Lease {
                 }
             }
         }
-        out.extend(wakes.into_iter().filter(|(url, _)| !url.is_empty()).map(|(url, jobs)| Output::Wake { url, jobs }));
+        out.extend(
+            wakes
+                .into_iter()
+                .filter(|(url, _)| !url.is_empty())
+                .map(|(url, jobs)| Output::Wake { url, jobs }),
+        );
         if !doubtful.is_empty() {
             self.want.merge(Wanted { leases: Leases::These(doubtful), ..Wanted::default() });
         }
@@ -249,7 +266,11 @@ impl Lease {
         for index in asked {
             let found = rows.remove(&self.jobs[index]);
             if !self.take_in_lease(index, now, sent, found, out) {
-                return self.regress(now, &format!("the row of job {} is older than it was", self.jobs[index]), out);
+                return self.regress(
+                    now,
+                    &format!("the row of job {} is older than it was", self.jobs[index]),
+                    out,
+                );
             }
         }
         if *wanted == Leases::All {
@@ -326,7 +347,12 @@ impl Lease {
     }
 
     /// Frees rows that name this instance for jobs that it does not run.
-    fn release_strays(&mut self, now: Instant, rows: BTreeMap<JobName, Found<rows::Lease>>, out: &mut Vec<Output>) {
+    fn release_strays(
+        &mut self,
+        now: Instant,
+        rows: BTreeMap<JobName, Found<rows::Lease>>,
+        out: &mut Vec<Output>,
+    ) {
         let me = self.incarnation();
         let strays = rows.into_iter().filter_map(|(job, found)| {
             let row = found.row.ok().filter(|row| row.holder.is_some() && row.holder == me)?;
@@ -361,7 +387,14 @@ impl Lease {
     }
 
     /// A run has ended, and nothing of it is left.
-    pub(super) fn ended(&mut self, now: Instant, job: &JobName, run: RunId, state: RunState, out: &mut Vec<Output>) {
+    pub(super) fn ended(
+        &mut self,
+        now: Instant,
+        job: &JobName,
+        run: RunId,
+        state: RunState,
+        out: &mut Vec<Output>,
+    ) {
         let Some(index) = self.seat_of(job) else { return };
         let seat = &mut self.seats[index];
         if seat.work.is_some_and(|(current, _)| current == run) {

@@ -265,7 +265,8 @@ impl Lease {
     /// own past lives once nothing that they started is left.
     fn reap(&mut self, now: Instant, out: &mut Vec<Output>) {
         let mut dead = self.members.overdue();
-        let unfinished = |id: &Incarnation| self.seats.iter().any(|seat| seat.work.is_some_and(|(_, by)| by == *id));
+        let unfinished =
+            |id: &Incarnation| self.seats.iter().any(|seat| seat.work.is_some_and(|(_, by)| by == *id));
         dead.extend(self.past.iter().copied().filter(|id| !unfinished(id)));
         for id in dead {
             if let Some(base) = self.members.condemn(id) {
@@ -274,7 +275,14 @@ impl Lease {
         }
     }
 
-    fn reaped(&mut self, now: Instant, sent: Instant, id: Incarnation, answer: &Answer, out: &mut Vec<Output>) {
+    fn reaped(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        id: Incarnation,
+        answer: &Answer,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(Outcome::Done(_)) = first(answer) {
             if let Some(name) = self.members.reaped(id, sent).filter(|_| !self.past.contains(&id)) {
                 out.push(Output::Note(Note::Reaped(name)));
@@ -297,7 +305,8 @@ impl Lease {
         if others.chain([(self.order.unwrap_or_default(), me)]).min() != Some((row.order, id)) {
             return;
         }
-        let tolerance = i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(2_000_000_000);
+        let tolerance =
+            i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(2_000_000_000);
         let ahead = row.clock.as_nanos().saturating_sub(self.wall_at(at).shifted(-self.skew).as_nanos());
         let skew = if ahead.abs() <= tolerance { 0 } else { ahead };
         if (skew - self.skew).abs() > tolerance {
@@ -307,7 +316,8 @@ impl Lease {
     }
 
     fn replan(&mut self) {
-        let mut crew: Vec<_> = self.members.crew(&self.placement).filter(|id| !self.past.contains(id)).collect();
+        let mut crew: Vec<_> =
+            self.members.crew(&self.placement).filter(|id| !self.past.contains(id)).collect();
         crew.extend(self.incarnation().filter(|_| !self.draining));
         crew.sort_unstable();
         if crew != self.plan.crew() {
@@ -358,7 +368,11 @@ impl Lease {
         match &self.session {
             Session::Live(live) if !live.beating => {
                 let (me, base) = (live.me, live.version);
-                if self.seats.iter().any(|seat| seat.writing.is_some() || seat.names(me) || seat.surrendering()) {
+                if self
+                    .seats
+                    .iter()
+                    .any(|seat| seat.writing.is_some() || seat.names(me) || seat.surrendering())
+                {
                     return;
                 }
                 self.session = Session::Leaving;
@@ -382,4 +396,3 @@ fn first(answer: &Answer) -> Option<Outcome> {
         Answer::Read(_) | Answer::Silence => None,
     }
 }
-

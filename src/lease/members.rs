@@ -181,6 +181,6 @@ impl Sighting {
     /// When its next heartbeat is due: a little early, so that our looks drift towards the moment
     /// of the heartbeat until one just misses it.
     fn next_beat(&self) -> Instant {
-        self.since + (self.ttl() / 3 - self.ttl() / 100)
+        self.since + self.ttl() * 32 / 100
     }
 }

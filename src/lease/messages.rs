@@ -310,3 +310,12 @@ pub struct SeatView {
     /// This instance leads it, until then unless renewed.
     pub until: Option<Instant>,
 }
+
+/// A life, and until when it may lead whatever names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Which one.
+    pub incarnation: Incarnation,
+    /// Until when.
+    pub horizon: Instant,
+}

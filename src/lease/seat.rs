@@ -7,7 +7,7 @@
 
 use super::messages::Launch;
 use crate::machine::{Incarnation, RunId, Term};
-use crate::rows::{Cursor, Lease, RowError, RunState, Wish};
+use crate::rows::{Cursor, Lease, RowError, RunState};
 use crate::stores::Version;
 use crate::time::{Instant, Wall};
 
@@ -157,7 +157,13 @@ impl Seat {
         let (fallen, behind) = (self.row.term < lost.term, due(&self.row) < due(lost));
         (fallen || behind).then(|| Lease {
             // Who has begun to lead meanwhile does so at a term of his own.
-            term: if !fallen { self.row.term } else if self.row.holder.is_some() { lost.term.next() } else { lost.term },
+            term: if !fallen {
+                self.row.term
+            } else if self.row.holder.is_some() {
+                lost.term.next()
+            } else {
+                lost.term
+            },
             cursor: if behind { lost.cursor.clone() } else { self.row.cursor.clone() },
             ..self.row.clone()
         })
@@ -204,18 +210,14 @@ impl Seat {
 
     /// The row that says how the last run ended, or `None` when it says so already.
     pub(super) fn report(&self) -> Option<Lease> {
-        let row = self.with_end();
-        (row != self.row).then_some(row)
+        let (run, state) = self.ended?;
+        let cursor = self.row.cursor.as_ref()?;
+        (cursor.run == run && cursor.state != state).then(|| self.with_end())
     }
 
     /// The row without the wish of a person that cannot be granted.
     pub(super) fn decline(&self) -> Lease {
         Lease { wish: None, ..self.with_end() }
-    }
-
-    /// Whether a person wants the job to move, and where to.
-    pub(super) fn wish(&self) -> Option<Option<Incarnation>> {
-        self.row.wish.as_ref().map(|Wish::StepDown { to }| *to)
     }
 
     fn with_end(&self) -> Lease {

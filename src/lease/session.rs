@@ -49,7 +49,13 @@ const MOST_DOUBTS: usize = 16;
 
 impl Live {
     /// The life that begins with the confirmation, learned `now`, of a row sent at `sent`.
-    pub(super) fn new(me: Incarnation, version: Version, sent: Instant, now: Instant, timing: &Timing) -> Self {
+    pub(super) fn new(
+        me: Incarnation,
+        version: Version,
+        sent: Instant,
+        now: Instant,
+        timing: &Timing,
+    ) -> Self {
         Self {
             me,
             horizon: sent + timing.trust(),

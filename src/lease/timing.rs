@@ -21,6 +21,10 @@ pub struct Timing {
     pub stagger: Duration,
     /// How long a member must have lived, and a leader have led, before a job moves for balance.
     pub settle: Duration,
+    /// How long a run may take to end when it is asked to.
+    pub grace: Duration,
+    /// How long before the horizon a run is cut off, whatever it does.
+    pub kill: Duration,
     /// From one look at all lease rows to the next when nothing seems to happen.
     pub sweep: Duration,
 }
@@ -29,7 +33,7 @@ impl Timing {
     /// Shortest failover that makes sense over a network.
     pub const SHORTEST: Duration = Duration::from_millis(500);
     /// Longest failover; rivals wait no longer for anybody, whatever a member's row says.
-    pub const LONGEST: Duration = Duration::from_secs(3600);
+    pub const LONGEST: Duration = Duration::from_hours(1);
 
     /// The timing that replaces a leader that vanished within about `failover`.
     pub fn from_failover(failover: Duration) -> Self {
@@ -43,12 +47,25 @@ impl Timing {
             glance: ttl / 48,
             stagger: ttl / 50,
             settle: ttl,
+            grace: ttl / 5,
+            kill: ttl / 20,
             sweep: ttl * 30,
         }
     }
 
+    /// The same with another grace; `None` when a run that is asked to end only after a heartbeat has
+    /// failed would outlive its leadership.
+    pub fn with_grace(self, grace: Duration) -> Option<Self> {
+        (grace < self.longest_grace()).then_some(Self { grace, ..self })
+    }
+
+    /// Every grace must be shorter than this: what is left after all the rest.
+    pub fn longest_grace(&self) -> Duration {
+        self.trust().saturating_sub(self.heartbeat + self.request + self.kill)
+    }
+
     /// How long a heartbeat that left at some moment lets its sender lead.
     pub fn trust(&self) -> Duration {
-        self.ttl - self.margin
+        self.ttl.saturating_sub(self.margin)
     }
 }

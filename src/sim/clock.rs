@@ -18,7 +18,9 @@ impl BootClock {
     /// What it shows at the true time `at`.
     pub(super) fn shows(self, at: Instant) -> Instant {
         let at = at.as_nanos();
-        Instant::from_nanos(self.offset + at + (at / MILLION * self.drift) + (at % MILLION * self.drift).div_euclid(MILLION))
+        Instant::from_nanos(
+            self.offset + at + (at / MILLION * self.drift) + (at % MILLION * self.drift).div_euclid(MILLION),
+        )
     }
 
     /// The first true time at which it shows `shown`.

@@ -53,7 +53,9 @@ impl World {
     pub(super) fn leave(&mut self, who: usize, job: usize, term: Term, why: &Ending) -> Verdict {
         let now = self.crew[who].clock.shows(self.now);
         let desk = self.desk(who, job);
-        require(desk.led == Some(term), || format!("told to leave job {job} at term {term}, not {:?}", desk.led))?;
+        require(desk.led == Some(term), || {
+            format!("told to leave job {job} at term {term}, not {:?}", desk.led)
+        })?;
         desk.led = None;
         let Some(work) = desk.work else {
             self.figures.handovers += u64::from(matches!(why, Ending::HandedOver(_)));
@@ -64,7 +66,11 @@ impl World {
         })?;
         // What is killed at the horizon takes a while to be joined; what goes on must end before it.
         let timing = self.weather.timing;
-        let left = if *why == Ending::Lapsed { timing.heartbeat } else { work.until.since(now).min(timing.heartbeat) };
+        let left = if *why == Ending::Lapsed {
+            timing.heartbeat
+        } else {
+            work.until.since(now).min(timing.heartbeat)
+        };
         self.end_within(who, job, left, work.run);
         Ok(())
     }
@@ -101,7 +107,9 @@ impl World {
     /// The machine does not let a run start.
     pub(super) fn refuse(&mut self, who: usize, job: usize, run: RunId) -> Verdict {
         let launch = self.desk(who, job).launch.take();
-        require(launch.is_some_and(|(launch, _)| launch.run == run), || format!("{run:?} was refused unasked"))
+        require(launch.is_some_and(|(launch, _)| launch.run == run), || {
+            format!("{run:?} was refused unasked")
+        })
     }
 
     fn end_within(&mut self, who: usize, job: usize, most: Duration, run: RunId) {
@@ -123,7 +131,8 @@ impl World {
             return Ok(());
         }
         let due = Wall::from_nanos(wall.as_nanos().div_euclid(interval) * interval);
-        let launch = |term, due| Launch { job: self.jobs[job].clone(), term, due, run, schedule: String::new() };
+        let launch =
+            |term, due| Launch { job: self.jobs[job].clone(), term, due, run, schedule: String::new() };
         let launch = match (desk.cursor, mischief) {
             _ if desk.launch.is_some() || desk.work.is_some() => None,
             (Some(cursor), 0) => Some(launch(term, cursor.shifted(-back))),

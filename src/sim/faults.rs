@@ -53,7 +53,9 @@ impl World {
     /// A process that stood still goes on: with what came meanwhile, or with its timers.
     pub(super) fn resume(&mut self, who: super::world::Whom) -> Verdict {
         let tick_first = self.random.bool();
-        let Some(process) = self.process(who).filter(|process| process.asleep.is_some()) else { return Ok(()) };
+        let Some(process) = self.process(who).filter(|process| process.asleep.is_some()) else {
+            return Ok(());
+        };
         process.asleep = None;
         process.alarm = Instant::NEVER;
         let inbox = std::mem::take(&mut process.inbox);
@@ -86,7 +88,9 @@ impl World {
     pub(super) fn stopped(&mut self, index: usize) -> Verdict {
         let Some(process) = self.crew[index].process.take() else { return Ok(()) };
         require(process.draining.is_some(), || format!("{index} stopped unasked"))?;
-        require(process.desks.iter().all(|desk| desk.work.is_none()), || format!("{index} stopped with work"))?;
+        require(process.desks.iter().all(|desk| desk.work.is_none()), || {
+            format!("{index} stopped with work")
+        })?;
         self.figures.drained += 1;
         let absent = part(&mut self.random, self.weather.timing.ttl);
         self.schedule(absent, Event::Start(index));
@@ -150,7 +154,9 @@ impl World {
             let Some(process) = &instance.process else { return Err(format!("{index} is gone")) };
             let overdue = process.draining.is_some_and(|since| now.since(since) > patience);
             require(!overdue, || format!("{index} was told to stop and has not"))?;
-            let forgotten = |desk: &super::desk::Desk| desk.launch.as_ref().is_some_and(|(_, since)| now.since(*since) > patience);
+            let forgotten = |desk: &super::desk::Desk| {
+                desk.launch.as_ref().is_some_and(|(_, since)| now.since(*since) > patience)
+            };
             require(!process.desks.iter().any(forgotten), || format!("{index} never heard of its launch"))?;
         }
         for job in 0..self.jobs.len() {

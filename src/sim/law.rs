@@ -39,7 +39,9 @@ impl Law {
         let record = self.record(job);
         let (holder, term) = std::mem::replace(&mut record.row, (row.holder, row.term));
         record.recorded.extend(row.cursor.iter().map(|cursor| cursor.run));
-        require(row.term >= term, || format!("the term of {job} fell from {term} to {} in the store", row.term))?;
+        require(row.term >= term, || {
+            format!("the term of {job} fell from {term} to {} in the store", row.term)
+        })?;
         require(row.term > term || row.holder == holder || row.holder.is_none(), || {
             format!("{job} went from {holder:?} to {:?} at the same term {term}", row.holder)
         })
@@ -60,7 +62,10 @@ impl Law {
         let before = record.due.replace(due).filter(|_| !lenient);
         require(record.recorded.contains(&run), || format!("{job} started {run:?}, which no row records"))?;
         require(before.is_none_or(|before| before < due), || {
-            format!("{job} started what was due at {due} after what was due at {}", before.unwrap_or_default())
+            format!(
+                "{job} started what was due at {due} after what was due at {}",
+                before.unwrap_or_default()
+            )
         })
     }
 

@@ -76,7 +76,9 @@ impl World {
     fn commit(&mut self, from: Whom, id: RequestId, writes: &[Write]) -> Result<Vec<Outcome>, String> {
         let before = self.store.version();
         let mut outcomes = self.store.commit(self.now, writes);
-        self.tell(|world| format!("{:?} the store takes from {}: {writes:?}: {outcomes:?}", world.now, from.index));
+        self.tell(|world| {
+            format!("{:?} the store takes from {}: {writes:?}: {outcomes:?}", world.now, from.index)
+        });
         let awaited = self.process(from).is_some_and(|process| process.pending.contains(&id));
         self.figures.zombies += u64::from(!awaited && self.store.version() > before);
         for write in writes {
@@ -133,7 +135,11 @@ impl World {
     }
 
     fn latency(&mut self) -> Duration {
-        let most = if self.quiet { self.weather.latency.min(self.weather.timing.ttl / 50) } else { self.weather.latency };
+        let most = if self.quiet {
+            self.weather.latency.min(self.weather.timing.ttl / 50)
+        } else {
+            self.weather.latency
+        };
         part(&mut self.random, most * 2)
     }
 

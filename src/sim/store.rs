@@ -86,7 +86,8 @@ impl Store {
                         Leases::All => true,
                     };
                     let rows = self.leases.iter().filter(|(job, _)| asked(job));
-                    view.leases = rows.map(|(job, stored)| (job.clone(), stored.found(now, self.clock))).collect();
+                    view.leases =
+                        rows.map(|(job, stored)| (job.clone(), stored.found(now, self.clock))).collect();
                 }
                 _ => continue,
             }

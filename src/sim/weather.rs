@@ -109,7 +109,8 @@ impl Weather {
     fn swarm(random: &mut Rng) -> Self {
         let timing = Timing::from_failover(Duration::from_millis(pick(random, &[500, 2000, 10_000, 60_000])));
         let ttl = timing.ttl;
-        let often = [Fault::Pause, Fault::Crash, Fault::Drain, Fault::Cut, Fault::Outage, Fault::Jump, Fault::Wish];
+        let often =
+            [Fault::Pause, Fault::Crash, Fault::Drain, Fault::Cut, Fault::Outage, Fault::Jump, Fault::Wish];
         let faults = often.into_iter().filter(|_| random.bool()).collect::<Vec<_>>();
         let faults = faults.into_iter().map(|fault| (fault, ttl * pick(random, &[2, 4, 10, 30]))).collect();
         Self {

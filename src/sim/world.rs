@@ -122,7 +122,8 @@ impl World {
     fn populate(&mut self) {
         self.store.clock = self.weather.aged.then(|| self.boot_clock());
         for index in 0..self.weather.instances {
-            let name = if self.weather.namesakes { "namesake".to_owned() } else { format!("instance-{index}") };
+            let name =
+                if self.weather.namesakes { "namesake".to_owned() } else { format!("instance-{index}") };
             let wrong = if self.random.bool() { 0 } else { self.random.i64(-86_400..86_400) * 1_000_000_000 };
             let clock = self.boot_clock();
             let wall = Wall::from_nanos(EPOCH - clock.offset + wrong);
@@ -260,7 +261,9 @@ impl World {
     /// A timer fires. One that was meant for an earlier deadline finds nothing to do.
     fn alarm(&mut self, who: Whom) -> Verdict {
         let (now, local) = (self.now, self.crew[who.index].clock.shows(self.now));
-        let Some(process) = self.process(who).filter(|process| process.asleep.is_none()) else { return Ok(()) };
+        let Some(process) = self.process(who).filter(|process| process.asleep.is_none()) else {
+            return Ok(());
+        };
         if process.alarm <= now {
             process.alarm = Instant::NEVER;
         }
@@ -275,7 +278,13 @@ impl World {
     /// One step of a machine, and all that must hold after it.
     pub(super) fn step(&mut self, index: usize, input: Option<Input>) -> Verdict {
         let now = self.crew[index].clock.shows(self.now);
-        self.tell(|world| format!("{:?} {index} at {now:?}: {}", world.now, input.as_ref().map_or_else(|| "tick".to_owned(), |input| format!("{input:?}"))));
+        self.tell(|world| {
+            format!(
+                "{:?} {index} at {now:?}: {}",
+                world.now,
+                input.as_ref().map_or_else(|| "tick".to_owned(), |input| format!("{input:?}"))
+            )
+        });
         let Some(process) = &mut self.crew[index].process else { return Ok(()) };
         let mut outputs = Vec::new();
         match input {
@@ -316,9 +325,13 @@ impl World {
         let Some(process) = &mut self.crew[index].process else { return Ok(()) };
         let (deadline, mut outputs) = (process.machine.deadline(), Vec::new());
         process.machine.tick(now, &mut outputs);
-        require(outputs.is_empty(), || format!("{index} answered a tick before {deadline:?} with {outputs:?}"))?;
+        require(outputs.is_empty(), || {
+            format!("{index} answered a tick before {deadline:?} with {outputs:?}")
+        })?;
         let after = process.machine.deadline();
-        require(after == deadline, || format!("{index} moved its deadline from {deadline:?} to {after:?} in a tick before it"))
+        require(after == deadline, || {
+            format!("{index} moved its deadline from {deadline:?} to {after:?} in a tick before it")
+        })
     }
 
     /// Sees what a machine claims to lead, and that nobody else does at this moment. An overlap can
@@ -328,12 +341,16 @@ impl World {
             let Some(process) = &mut self.crew[index].process else { return Ok(()) };
             let claim = match process.machine.leadership(&self.jobs[job], now) {
                 Leadership::Leader { term, until: Some(until) } => Some(Claim { term, until }),
-                Leadership::Leader { until: None, .. } => return Err(format!("{index} leads {job} for ever")),
+                Leadership::Leader { until: None, .. } => {
+                    return Err(format!("{index} leads {job} for ever"));
+                }
                 Leadership::Follower { .. } => None,
             };
             let before = std::mem::replace(&mut process.claims[job], claim);
             let Some(Claim { term, until }) = claim else { continue };
-            require(now < until, || format!("{index} leads job {job} although its lease ended at {until:?}"))?;
+            require(now < until, || {
+                format!("{index} leads job {job} although its lease ended at {until:?}")
+            })?;
             if let Some(work) = process.desks[job].work.as_mut().filter(|work| work.term == term) {
                 work.until = until;
             }
@@ -401,7 +418,9 @@ impl World {
             (thrift.since, thrift.requests, thrift.allowed) = (now, 0, MOST_REQUESTS);
         }
         thrift.requests += 1;
-        require(thrift.requests <= thrift.allowed, || format!("{index} made {} requests in a ttl", thrift.requests))
+        require(thrift.requests <= thrift.allowed, || {
+            format!("{index} made {} requests in a ttl", thrift.requests)
+        })
     }
 
     /// Adds a line to the story, if anybody wants to read it.

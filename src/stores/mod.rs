@@ -20,12 +20,16 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub mod conformance;
 #[cfg(feature = "datastore")]
 pub mod datastore;
 pub mod flaky;
 pub mod memory;
+mod open;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+pub use self::open::open;
 
 /// What a row holds: JSON's values under names.
 pub type Fields = Map<String, Value>;

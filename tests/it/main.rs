@@ -1,3 +1,15 @@
 //! The integration tests, one binary, one file a surface.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::clone_on_ref_ptr,
+    reason = "tests"
+)]
+
+mod folder;
+mod instance;
+mod prove;
 mod sim;
+mod sqlite;
+mod stores;

@@ -1,0 +1,221 @@
+//! The command line.
+
+mod flags;
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tenure::config::{self, Config, Shown, Surroundings};
+use tenure::failure::Failure;
+use tenure::log::{self, Destination, Style};
+use tenure::machine::JobName;
+use tenure::stubs::{self, Proof, Seeds};
+use tenure::time::SystemClock;
+
+use flags::Settings;
+
+/// Most instances of one `tenure prove`.
+const MOST_INSTANCES: u16 = 100;
+/// How long requests that nobody waits for any more may take to end.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
+/// One leader per job, on the datastore you already have.
+///
+/// Without a command, `tenure` runs an instance.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an instance: it leads jobs, or stands by
+    Run(Settings),
+    /// Show who leads which job
+    Status(Shape),
+    /// Ask the leader of a job to give it to another instance
+    StepDown(StepDown),
+    /// Run instances against the store, hurt them, and check that no job ever has two leaders
+    Prove(Prove),
+    /// Run simulated instances in simulated worlds, one for each seed
+    Sim(Sim),
+    /// Measure the store
+    Bench(Settings),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(Look),
+}
+
+#[derive(Debug, Subcommand)]
+enum Look {
+    /// Say whether it is good, or everything that is wrong with it
+    Check(Settings),
+    /// Print every value and where it comes from
+    Show(Shape),
+}
+
+#[derive(Debug, Args)]
+struct Shape {
+    /// For people, or for programs
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct StepDown {
+    /// The job to give away
+    job: JobName,
+    /// The instance that shall lead it, by name; any other one if not given
+    #[arg(long, value_name = "NODE")]
+    to: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+struct Prove {
+    /// How long
+    #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = config::duration)]
+    duration: Duration,
+    /// How many instances
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_INSTANCES)))]
+    instances: u16,
+    /// What the faults are drawn from; drawn itself if not given
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+struct Sim {
+    /// How many worlds
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    seeds: u64,
+    /// The seed of the first world
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    first: u64,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self.command.unwrap_or(Command::Run(self.settings)) {
+            Command::Run(settings) => {
+                let config = load(&settings)?;
+                start_log(&config, Destination::Stdout);
+                wait(tenure::run::run(config))
+            }
+            Command::Status(shape) => {
+                let config = load_quietly(&shape.settings)?;
+                let status = wait(stubs::status(&config))?;
+                match shape.output {
+                    Output::Table => print(&status.to_string()),
+                    Output::Json => print(&serde_json::json!(status).to_string()),
+                }
+            }
+            Command::StepDown(StepDown { job, to, settings }) => {
+                let config = load_quietly(&settings)?;
+                print(&wait(stubs::step_down(&config, &job, to.as_deref()))?)
+            }
+            Command::Prove(Prove { duration, instances, seed, settings }) => {
+                let config = load_quietly(&settings)?;
+                let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+                print(&wait(stubs::prove(&config, Proof { duration, instances, seed }))?)
+            }
+            Command::Sim(Sim { seeds, first }) => print(&stubs::sim(Seeds { first, count: seeds })?),
+            Command::Bench(settings) => print(&wait(stubs::bench(&load_quietly(&settings)?))?),
+            Command::Config(Look::Check(settings)) => print(&check(&load(&settings)?)),
+            Command::Config(Look::Show(Shape { output, settings })) => {
+                let shown = load(&settings)?.shown;
+                match output {
+                    Output::Table => print(&table(&shown)),
+                    Output::Json => print(&json(&shown)),
+                }
+            }
+        }
+    }
+}
+
+fn load(settings: &Settings) -> Result<Config, Failure> {
+    let env = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    Ok(Config::load(&Surroundings { flags: &settings.0, env: &env, read: &config::read_file })?)
+}
+
+/// For a command whose result goes to standard output, so that its log must not.
+fn load_quietly(settings: &Settings) -> Result<Config, Failure> {
+    let config = load(settings)?;
+    start_log(&config, Destination::Stderr);
+    Ok(config)
+}
+
+fn start_log(config: &Config, to: Destination) {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let style = Style {
+        format: config.log_format,
+        application: config.application.clone(),
+        environment: config.stage.clone(),
+        colour: to.likes_colour(no_colour),
+    };
+    log::init(style, &config.log, Arc::new(SystemClock), to);
+}
+
+/// Runs `work` to its end, and whatever it left behind for one more moment.
+fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::Other(format!("the system gives this process no threads: {error}")))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_MOMENT);
+    result
+}
+
+/// Prints a result. A reader that has seen enough and closed the pipe is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut text = text.trim_end().to_owned();
+    text.push('\n');
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("cannot write to standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn check(config: &Config) -> String {
+    let jobs = config.jobs.len();
+    let failover = config.timing.ttl;
+    format!("The configuration is good: {jobs} jobs, failover {failover:?}, {}.", config.store)
+}
+
+fn table(shown: &[Shown]) -> String {
+    let widest =
+        |text: fn(&Shown) -> &str| shown.iter().map(|one| text(one).chars().count()).max().unwrap_or(0);
+    let (keys, values) = (widest(|one| &one.key), widest(|one| &one.value));
+    let mut table = String::new();
+    for Shown { key, value, source } in shown {
+        if writeln!(table, "{key:keys$}  {value:values$}  {source}").is_err() {
+            unreachable!("a String takes everything");
+        }
+    }
+    table
+}
+
+fn json(shown: &[Shown]) -> String {
+    let object = |one: &Shown| serde_json::json!({ "key": one.key, "value": one.value, "source": one.source.to_string() });
+    serde_json::Value::from_iter(shown.iter().map(object)).to_string()
+}

@@ -1,0 +1,56 @@
+//! The flags that every command which reads the configuration takes: one for each setting that has one.
+
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use tenure::config::Flags;
+use tenure::config::settings::{self, Setting};
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings(pub(crate) Flags);
+
+fn arg(setting: &'static Setting) -> Option<Arg> {
+    let flag = setting.flag?;
+    let arg =
+        Arg::new(flag).long(flag).value_name(setting.value).help_heading("Settings").help(help(setting));
+    Some(match flag {
+        "config" => arg.short('c'),
+        "path" => arg.alias("data"),
+        _ => arg,
+    })
+}
+
+fn help(setting: &Setting) -> String {
+    let variables = setting.env.join(", ");
+    let default = match setting.default {
+        "" => String::new(),
+        default => format!(" [default: {default}]"),
+    };
+    format!("{} [env: {variables}]{default}", setting.help)
+}
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        command.args(settings::ALL.into_iter().filter_map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut settings = Self::default();
+        settings.update_from_arg_matches(matches)?;
+        Ok(settings)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        for flag in settings::ALL.iter().filter_map(|setting| setting.flag) {
+            if let Some(text) = matches.get_one::<String>(flag) {
+                self.0.insert(flag, text.clone());
+            }
+        }
+        Ok(())
+    }
+}

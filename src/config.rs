@@ -1,0 +1,220 @@
+//! The configuration: flags over environment over file over defaults, parsed once into types that
+//! cannot be wrong.
+//!
+//! Nothing here looks at the process or the disk by itself: what the command line, the environment
+//! and the file say is handed in as [`Surroundings`].
+
+mod file;
+mod job;
+mod layers;
+mod problem;
+mod section;
+pub mod settings;
+mod store;
+mod words;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+pub use file::read as read_file;
+pub use job::{
+    Job, LONGEST_LINE, LONGEST_PAUSE, LONGEST_PERIOD, MOST_JOBS, MOST_LINES, Preacher, SHORTEST_PERIOD,
+    Schedule, Work,
+};
+pub use layers::{Env, Flags, Shown};
+pub use problem::{ConfigError, Problem, Source, Spot};
+pub use store::{DatastoreConfig, StoreConfig};
+pub use words::duration;
+
+use crate::lease::{Balance, Timing};
+use crate::log;
+use file::File;
+use layers::Layers;
+use settings::{ADVERTISE, LISTEN, LOG, LOG_FORMAT, NAME, PORT, STAGE};
+use settings::{APPLICATION, BALANCE, CLUSTER, CONFIG, FAILOVER, GRACE, JOB_OUTPUT};
+use words::{choose, label, show, within};
+
+/// No failover is shorter: a store has to answer several times within it.
+pub const SHORTEST_FAILOVER: Duration = Duration::from_millis(500);
+/// No failover is longer.
+pub const LONGEST_FAILOVER: Duration = Duration::from_hours(1);
+/// Names of instances are drawn with a number below this, as in `boring_morse5`.
+const NAMESAKES: u16 = 1000;
+
+/// How one instance runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What log lines call the program and its environment.
+    pub application: String,
+    /// See [`Config::application`].
+    pub stage: String,
+    /// Which instances in the store belong together.
+    pub cluster: String,
+    /// What people call this instance. Nothing is ever decided by it.
+    pub name: String,
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// Where other instances reach it; found out if not given.
+    pub advertise: Option<String>,
+    /// Where the leases live.
+    pub store: StoreConfig,
+    /// The durations of the protocol.
+    pub timing: Timing,
+    /// How jobs are shared out.
+    pub balance: Balance,
+    /// What there is to do.
+    pub jobs: Vec<Job>,
+    /// How what jobs say is written.
+    pub job_output: log::JobOutput,
+    /// How log lines are written.
+    pub log_format: log::Format,
+    /// Which log lines are written.
+    pub log: log::Filter,
+    /// Every value, as `tenure config show` prints it.
+    pub shown: Vec<Shown>,
+}
+
+/// Where the configuration comes from.
+#[expect(missing_debug_implementations, reason = "functions have nothing to show")]
+pub struct Surroundings<'a> {
+    /// What the command line says.
+    pub flags: &'a Flags,
+    /// What the environment says.
+    pub env: Env<'a>,
+    /// Reads a file.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+impl Config {
+    /// Reads the configuration, or says everything that is wrong with it.
+    pub fn load(from: &Surroundings<'_>) -> Result<Self, ConfigError> {
+        let (name, text) = find_file(from)?;
+        let file = File::parse(name.as_deref(), &text)?;
+        let mut layers =
+            Layers { flags: from.flags, env: from.env, file: &file, problems: Vec::new(), shown: Vec::new() };
+        check_keys(&mut layers);
+        let config = Self::read(&mut layers);
+        layers.finish(|shown| Self { shown, ..config })
+    }
+
+    fn read(layers: &mut Layers<'_>) -> Self {
+        Self {
+            store: store::read(layers),
+            cluster: layers.read(&CLUSTER, label),
+            name: layers.read_or(&NAME, &draw_name(), label),
+            timing: timing(layers),
+            balance: layers.read(&BALANCE, |text| {
+                choose(&[("spread", Balance::Spread), ("sticky", Balance::Sticky)], text)
+            }),
+            listen: SocketAddr::new(layers.read(&LISTEN, address), layers.read(&PORT, port)),
+            advertise: layers.read(&ADVERTISE, advertise),
+            application: layers.read(&APPLICATION, label),
+            stage: layers.read(&STAGE, label),
+            job_output: layers.read(&JOB_OUTPUT, |text| {
+                choose(&[("json", log::JobOutput::Json), ("raw", log::JobOutput::Raw)], text)
+            }),
+            log_format: layers.read(&LOG_FORMAT, |text| {
+                choose(
+                    &[("json", log::Format::Json), ("gcp", log::Format::Gcp), ("text", log::Format::Text)],
+                    text,
+                )
+            }),
+            log: layers.read(&LOG, log::Filter::new),
+            jobs: job::read(layers),
+            shown: Vec::new(),
+        }
+    }
+}
+
+/// The path and the text of the file: the one that was named, or the usual one if it is there.
+fn find_file(from: &Surroundings<'_>) -> Result<(Option<String>, String), ConfigError> {
+    let flag = from.flags.get("config").map(|path| (path.clone(), Source::Flag("config")));
+    let variable = |name: &&'static str| {
+        (from.env)(name).filter(|path| !path.is_empty()).map(|path| (path, Source::Env(name)))
+    };
+    let named = flag.or_else(|| CONFIG.env.iter().find_map(variable));
+    let (path, source) = named.unwrap_or((CONFIG.default.to_owned(), Source::Default));
+    match (from.read)(Path::new(&path)) {
+        Ok(text) => Ok((Some(path), text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && source == Source::Default => {
+            Ok((None, String::new()))
+        }
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.escape_debug());
+            Err(ConfigError::new(vec![Problem { source, message }]))
+        }
+    }
+}
+
+/// Reports the keys of the file that no setting has.
+fn check_keys(layers: &mut Layers<'_>) {
+    let file = layers.file;
+    let keys = settings::ALL.iter().map(|setting| setting.key).filter(|key| *key != CONFIG.key);
+    let (inner, mut outer): (Vec<_>, Vec<_>) = keys.partition(|key| key.starts_with("store."));
+    outer.extend(["store", "job"]);
+    section::check_keys(layers, file, &file.table, &outer, &[]);
+    let inner: Vec<_> = inner.iter().filter_map(|key| key.strip_prefix("store.")).collect();
+    if let Some(found) = file.find("store") {
+        section::Section::open(layers, file, found, "store", &inner, &[]);
+    }
+}
+
+/// The durations of the protocol; a grace that they leave no room for is refused with the sum.
+fn timing(layers: &mut Layers<'_>) -> Timing {
+    let failover =
+        layers.read(&FAILOVER, |text| within(duration(text)?, SHORTEST_FAILOVER, LONGEST_FAILOVER, show));
+    let timing = Timing::from_failover(failover);
+    layers.read_or(&GRACE, &show(timing.grace), |text| {
+        let grace = duration(text)?;
+        timing.with_grace(grace).ok_or_else(|| misfit(&timing, grace))
+    })
+}
+
+fn misfit(timing: &Timing, grace: Duration) -> String {
+    let Timing { ttl, margin, heartbeat, request, kill, .. } = *timing;
+    format!(
+        "a grace of {} does not fit into a failover of {}: heartbeat {} + request {} + grace {} + kill {} = {}, \
+         which must be less than failover {} - margin {} = {}; choose a grace below {} or a longer failover",
+        show(grace),
+        show(ttl),
+        show(heartbeat),
+        show(request),
+        show(grace),
+        show(kill),
+        show(grace.saturating_add(heartbeat + request + kill)),
+        show(ttl),
+        show(margin),
+        show(ttl.saturating_sub(margin)),
+        show(timing.longest_grace()),
+    )
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        let text = text.escape_debug();
+        format!(
+            "\"{text}\" is not an IP address; write one like 127.0.0.1, and the port as --port or APP_PORT"
+        )
+    })
+}
+
+fn advertise(text: &str) -> Result<Option<String>, String> {
+    match text.strip_prefix("http://") {
+        _ if text.is_empty() => Ok(None),
+        Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => Ok(Some(text.to_owned())),
+        _ => Err(format!("\"{}\" is not an address of HTTP; write http://host:port", text.escape_debug())),
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| format!("\"{}\" is not a port; write a number from 0 to 65535", text.escape_debug()))
+}
+
+/// A name such as people remember: `boring_morse5`.
+fn draw_name() -> String {
+    let drawn = names::Generator::with_naming(names::Name::Plain).next().unwrap_or_default();
+    format!("{}{}", drawn.replace('-', "_"), fastrand::u16(..NAMESAKES))
+}

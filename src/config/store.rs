@@ -1,0 +1,131 @@
+//! Which store, and where it is.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::layers::Layers;
+use super::problem::{Problem, Source};
+use super::settings::{DATABASE, EMULATOR, NAMESPACE, PATH, PROJECT, STORE};
+use super::words::{choose, label};
+
+/// Where the leases live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreConfig {
+    /// A file, for instances on one machine.
+    Sqlite {
+        /// The file; made if it is not there.
+        path: PathBuf,
+    },
+    /// Google's Datastore or one of its emulators.
+    Datastore(DatastoreConfig),
+    /// This process: for trying things out.
+    Memory,
+}
+
+/// Where in Google's Datastore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatastoreConfig {
+    /// The Google Cloud project.
+    pub project: String,
+    /// The database in it; empty for the default one.
+    pub database: String,
+    /// The namespace in that; empty for the default one.
+    pub namespace: String,
+    /// `host:port` of an emulator; `None` for Google's own servers.
+    pub emulator: Option<String>,
+}
+
+/// For people.
+impl fmt::Display for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => write!(f, "store sqlite at {}", path.display()),
+            Self::Datastore(DatastoreConfig { project, emulator: None, .. }) => {
+                write!(f, "store datastore in project {project}")
+            }
+            Self::Datastore(DatastoreConfig { project, emulator: Some(address), .. }) => {
+                write!(f, "store datastore in project {project} of the emulator at {address}")
+            }
+            Self::Memory => write!(f, "store memory"),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Sqlite,
+    Datastore,
+    Memory,
+}
+
+pub(super) fn read(layers: &mut Layers<'_>) -> StoreConfig {
+    match layers.read_or(&STORE, implied(layers), kind) {
+        Kind::Sqlite => StoreConfig::Sqlite { path: layers.read(&PATH, path) },
+        Kind::Datastore => StoreConfig::Datastore(datastore(layers)),
+        Kind::Memory => StoreConfig::Memory,
+    }
+}
+
+/// The kind that is meant when nobody names one: a project or an emulator means Datastore, unless
+/// a file is named more insistently.
+fn implied(layers: &Layers<'_>) -> &'static str {
+    let datastore = layers.source(&PROJECT).rank().max(layers.source(&EMULATOR).rank());
+    let named = datastore > Source::Default.rank();
+    if named && datastore >= layers.source(&PATH).rank() { "datastore" } else { STORE.default }
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "replicated" => {
+            let today = "stores that work today: sqlite, datastore, memory";
+            Err(format!("the replicated store comes in a later version; {today}"))
+        }
+        _ => choose(
+            &[("sqlite", Kind::Sqlite), ("datastore", Kind::Datastore), ("memory", Kind::Memory)],
+            text,
+        ),
+    }
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("a path cannot be empty".to_owned()),
+        _ if text.contains('\0') => Err("a path cannot contain a NUL character".to_owned()),
+        _ => Ok(text.into()),
+    }
+}
+
+fn datastore(layers: &mut Layers<'_>) -> DatastoreConfig {
+    let config = DatastoreConfig {
+        project: layers.read(&PROJECT, label_or_none),
+        database: layers.read(&DATABASE, label_or_none),
+        namespace: layers.read(&NAMESPACE, label_or_none),
+        emulator: layers.read(&EMULATOR, emulator),
+    };
+    if config.project.is_empty() {
+        let message =
+            "the datastore store needs a project: set DATASTORE_PROJECT_ID or store.project".to_owned();
+        layers.problems.push(Problem { source: layers.source(&STORE), message });
+    }
+    config
+}
+
+fn label_or_none(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { label(text) }
+}
+
+/// `host:port`, from that or from an address in front of which and behind which `gcloud` writes more.
+fn emulator(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || format!("\"{}\" is not the address of an emulator; write host:port", text.escape_debug());
+    let address = text.strip_prefix("http://").unwrap_or(text);
+    let address = address.split('/').next().unwrap_or_default();
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    match port.parse::<u16>() {
+        Ok(1..) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(Some(address.to_owned())),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,49 @@
+//! Why the program ends other than well, and the exit code that says so to scripts.
+
+use std::error::Error;
+use std::iter::successors;
+
+use crate::config::ConfigError;
+use crate::stores::StoreError;
+
+/// Why the program ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store did not answer, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was asked can only be done by a leader, or at another moment.
+    #[error("{0}")]
+    NotNow(String),
+    /// A second signal, while the work was still ending.
+    #[error("stopped at once by a second signal; work that was running may have been cut short")]
+    Signal(u8),
+    /// Everything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// Its exit code: those of sysexits.h, which a supervisor can tell apart.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Other(_) | Self::Store(StoreError::Unfit(_)) => 1,
+            Self::Config(error) if error.is_usage() => 2,
+            Self::Store(StoreError::Unreachable(_)) => 69,
+            Self::NotNow(_) => 75,
+            Self::Store(StoreError::Denied(_)) => 77,
+            Self::Config(_) => 78,
+            Self::Signal(number) => 128 + (number & 0x7f),
+        }
+    }
+}
+
+/// What `error` says and what caused it, as one sentence.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

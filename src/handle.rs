@@ -1,0 +1,179 @@
+//! The way to a running instance, for everything that is not its driver: schedulers, HTTP, commands.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::lease::{Input, Life, Refusal, SeatView};
+use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::rows::{Cursor, Member};
+use crate::stores::StoreError;
+use crate::time::Instant;
+
+/// Questions and news that may wait for the machine at the same time.
+const INBOX: usize = 1024;
+
+/// What a scheduler is told. There is at most one of each kind a job under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// This instance leads the job from now on.
+    Lead {
+        /// Which job.
+        job: JobName,
+        /// The fencing token.
+        term: Term,
+        /// The last occurrence that anybody launched.
+        cursor: Option<Cursor>,
+    },
+    /// It does no longer: end what runs at once.
+    Leave(JobName),
+    /// It is about to leave: ask what runs to end.
+    Wind(JobName),
+    /// The occurrence is recorded: start it.
+    Grant {
+        /// Of which job.
+        job: JobName,
+        /// Which run.
+        run: RunId,
+        /// Under which term.
+        term: Term,
+    },
+    /// The occurrence must not start.
+    Refuse {
+        /// Of which job.
+        job: JobName,
+        /// Which run.
+        run: RunId,
+        /// Why not.
+        why: Refusal,
+    },
+    /// The clock that the cluster goes by is this many nanoseconds ahead of ours.
+    Skew(i64),
+}
+
+/// What an instance knows, at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When.
+    pub at: Instant,
+    /// The life that may lead, if any.
+    pub incarnation: Option<Incarnation>,
+    /// The human name of this instance.
+    pub name: String,
+    /// Where its HTTP listens.
+    pub url: String,
+    /// Until when it may lead what names it.
+    pub horizon: Option<Instant>,
+    /// All jobs.
+    pub seats: Vec<SeatView>,
+    /// The other members.
+    pub members: Vec<(Incarnation, Member)>,
+}
+
+/// How the store does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// It has answered at least once.
+    pub met: bool,
+    /// Why the last request failed, if it did.
+    pub trouble: Option<StoreError>,
+    /// The store shows less than it did before: this instance leads nothing more.
+    pub regressed: Option<String>,
+}
+
+/// What happened, counted since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Reads sent to the store.
+    pub reads: AtomicU64,
+    /// Commits sent to the store.
+    pub commits: AtomicU64,
+    /// Requests that brought no proper answer.
+    pub failures: AtomicU64,
+    /// Writes that met another version.
+    pub conflicts: AtomicU64,
+    /// Leaderships that began.
+    pub acquired: AtomicU64,
+    /// Leaderships that ended.
+    pub left: AtomicU64,
+    /// Lives that lapsed.
+    pub lapses: AtomicU64,
+}
+
+/// The way to a running machine.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inbox: mpsc::Sender<News>,
+    life: watch::Receiver<Option<Life>>,
+    health: watch::Receiver<Health>,
+    stopped: watch::Receiver<bool>,
+    counters: Arc<Counters>,
+}
+
+/// What waits in the inbox of a driver.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Something for the machine.
+    Input(Input),
+    /// Somebody wants to know.
+    Question(oneshot::Sender<Snapshot>),
+}
+
+/// The driver's end of a [`Handle`].
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) inbox: mpsc::Receiver<News>,
+    pub(crate) life: watch::Sender<Option<Life>>,
+    pub(crate) health: watch::Sender<Health>,
+    pub(crate) stopped: watch::Sender<bool>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// A handle, and the end that the driver serves.
+pub(crate) fn connect() -> (Handle, Desk) {
+    let (to_inbox, inbox) = mpsc::channel(INBOX);
+    let (life, see_life) = watch::channel(None);
+    let (health, see_health) = watch::channel(Health::default());
+    let (stopped, see_stopped) = watch::channel(false);
+    let counters = Arc::new(Counters::default());
+    let desk = Desk { inbox, life, health, stopped, counters: Arc::clone(&counters) };
+    (Handle { inbox: to_inbox, life: see_life, health: see_health, stopped: see_stopped, counters }, desk)
+}
+
+impl Handle {
+    /// Tells the machine something. Nothing happens once it has stopped.
+    pub async fn tell(&self, input: Input) {
+        // An error means that the machine is gone, and with it everything it could have done.
+        drop(self.inbox.send(News::Input(input)).await);
+    }
+
+    /// What the instance knows now; `None` once it has stopped.
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        let (question, answer) = oneshot::channel();
+        self.inbox.send(News::Question(question)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The life that may lead and its horizon, as they change.
+    pub fn life(&self) -> watch::Receiver<Option<Life>> {
+        self.life.clone()
+    }
+
+    /// How the store does.
+    pub fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Waits until the machine has given everything away and stopped.
+    pub async fn stopped(&self) {
+        let mut stopped = self.stopped.clone();
+        // An error means that the machine is gone: stopped, too.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+    }
+}

@@ -1,0 +1,146 @@
+//! The log: one JSON object a line, for log readers of both worlds.
+//!
+//! A line begins with the keys that zap writes (`level` … `traceID`), goes on with the keys that
+//! Google Cloud reads (`severity` …), and ends with the fields of the event and of the spans around
+//! it, the innermost winning. A field never replaces one of the fixed keys.
+
+mod fields;
+mod line;
+
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::Arc;
+
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::time::Clock;
+use fields::Fields;
+pub use line::{Format, Style};
+
+/// Crates that talk about every frame they send. They are never heard.
+const NOISE: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+
+/// Which lines are written: directives such as `info` or `info,tenure::drive=debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter(String);
+
+impl Filter {
+    /// The filter that `text` says.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let filter = Self(text.to_owned());
+        match filter.parse() {
+            Ok(_) => Ok(filter),
+            Err(error) => Err(format!("{error}; write it like \"info\" or \"info,tenure::drive=debug\"")),
+        }
+    }
+
+    fn parse(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+        let quiet = NOISE.map(|noise| format!("{noise}=off")).join(",");
+        EnvFilter::builder().parse(format!("{},{quiet}", self.0))
+    }
+}
+
+/// Where lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// For a daemon.
+    Stdout,
+    /// For a command whose result goes to standard output.
+    Stderr,
+}
+
+impl Destination {
+    /// Whether a person watches, who did not ask for plain text.
+    pub fn likes_colour(self, no_colour: bool) -> bool {
+        let terminal = match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+        };
+        terminal && !no_colour
+    }
+
+    /// Writes one line at once. When nobody reads any more there is nobody left to tell.
+    fn write(self, line: &[u8]) {
+        let _unread = match self {
+            Self::Stdout => io::stdout().lock().write_all(line),
+            Self::Stderr => io::stderr().lock().write_all(line),
+        };
+    }
+}
+
+/// Starts the log of this process. A second call changes nothing.
+pub fn init(style: Style, filter: &Filter, clock: Arc<dyn Clock>, to: Destination) {
+    let Ok(filter) = filter.parse() else { unreachable!("{filter:?} was parsed before") };
+    let lines = Lines::new(style, clock, move |line| to.write(line));
+    let _already = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+/// How what jobs say is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobOutput {
+    /// As log lines.
+    Json,
+    /// As it is.
+    Raw,
+}
+
+/// Writes a line that a job said as it is.
+pub fn raw(line: &str) {
+    Destination::Stdout.write(format!("{}\n", line::one_line(line)).as_bytes());
+}
+
+/// Takes a line, its end included.
+type Write = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Turns events into lines.
+pub struct Lines {
+    style: Style,
+    clock: Arc<dyn Clock>,
+    write: Write,
+}
+
+impl Lines {
+    /// Gives each line to `write`, line end included.
+    pub fn new(style: Style, clock: Arc<dyn Clock>, write: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self { style, clock, write: Box::new(write) }
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("style", &self.style).finish_non_exhaustive()
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut fields = Fields::default();
+            attributes.record(&mut fields);
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(outer) = span.extensions().get::<Fields>() {
+                fields.extend(outer);
+            }
+        }
+        event.record(&mut fields);
+        (self.write)(&self.style.line(event.metadata(), fields, self.clock.wall()));
+    }
+}
