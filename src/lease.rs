@@ -76,7 +76,7 @@ mod seat;
 mod session;
 mod timing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use self::messages::{
     Answer, Ask, Ending, Found, Input, Launch, Leases, Life, Note, Output, Refusal, RequestId, RowWrite,
@@ -392,7 +392,7 @@ impl Lease {
 
     /// Another instance says that some rows are worth reading.
     fn woken(&mut self, now: Instant, jobs: Vec<JobName>) {
-        let mine: Vec<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
+        let mine: BTreeSet<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
         if !mine.is_empty() && self.incarnation().is_some() {
             self.want.merge(Wanted { leases: Leases::These(mine), ..Wanted::default() });
             self.want_at = now;

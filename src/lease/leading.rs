@@ -1,6 +1,6 @@
 //! Leading: taking free jobs, recording launches, handing over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::messages::{
     Answer, Ask, Ending, Found, Launch, Leases, Note, Output, Refusal, RowWrite, Wanted, Write,
@@ -216,7 +216,7 @@ impl Lease {
     ) {
         self.commits -= 1;
         let outcomes = if let Answer::Written(outcomes) = answer { outcomes.as_slice() } else { &[] };
-        let mut doubtful = Vec::new();
+        let mut doubtful = BTreeSet::new();
         let mut wakes: BTreeMap<String, Vec<JobName>> = BTreeMap::new();
         for (position, &index) in seats.iter().enumerate() {
             let Some(writing) = self.seats[index].writing.take() else { continue };
@@ -230,7 +230,7 @@ impl Lease {
                 }
                 Some(Outcome::Conflict | Outcome::Unknown) | None => {
                     self.seats[index].unsure = Some(now);
-                    doubtful.push(self.jobs[index].clone());
+                    doubtful.insert(self.jobs[index].clone());
                 }
             }
         }
