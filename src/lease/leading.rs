@@ -132,7 +132,7 @@ impl Lease {
         }
         let Some(exit) = seat.exit else { return seat.report().map(keep) };
         if seat.work.is_some() {
-            if !seat.winding && !matches!(exit, Exit::Balance(_)) {
+            if !seat.winding && exit != Exit::Balance {
                 seat.winding = true;
                 out.push(Output::Wind { job: self.jobs[index].clone() });
             }
@@ -141,7 +141,7 @@ impl Lease {
         let successor = self.successor(index, exit, me);
         let seat = &mut self.seats[index];
         match (exit, successor) {
-            (Exit::Balance(_), None) => {
+            (Exit::Balance, None) => {
                 seat.exit = None;
                 return seat.report().map(keep);
             }
@@ -151,7 +151,7 @@ impl Lease {
                 out.push(Output::Note(Note::Unwilling { job: self.jobs[index].clone(), to }));
                 return Some(keep(seat.decline()));
             }
-            (Exit::Balance(_) | Exit::Wish(_), Some(_)) | (Exit::Drain, _) => {}
+            (Exit::Balance | Exit::Wish(_), Some(_)) | (Exit::Drain, _) => {}
         }
         let name = successor.and_then(|id| Some((id, self.members.row(id)?.name.clone())));
         let hand = self.hand(me, now);
@@ -166,9 +166,9 @@ impl Lease {
 
     fn successor(&self, index: usize, exit: Exit, me: Incarnation) -> Option<Incarnation> {
         let choice = match exit {
-            Exit::Balance(to) | Exit::Wish(Some(to)) => Some(to),
+            Exit::Wish(Some(to)) => Some(to),
             Exit::Wish(None) => self.plan.best_but(&self.jobs[index], me),
-            Exit::Drain => self.plan.owner(index),
+            Exit::Balance | Exit::Drain => self.plan.owner(index),
         };
         choice.filter(|to| *to != me && self.plan.crew().contains(to) && self.members.row(*to).is_some())
     }

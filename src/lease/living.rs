@@ -340,7 +340,7 @@ impl Lease {
             let lived = self.members.met(owner).is_some_and(|met| now >= met + settle);
             let placed = seat.row.placed.as_deref() == Some(self.plan.hash());
             if lived && led(seat) && !placed && seat.exit.is_none() {
-                self.seats[index].exit = Some(super::seat::Exit::Balance(owner));
+                self.seats[index].exit = Some(super::seat::Exit::Balance);
                 self.enqueue(index);
                 room -= 1;
                 if room == 0 {
