@@ -228,7 +228,7 @@ impl Machine for Lease {
                 let settled = self.settling.unwrap_or(Instant::NEVER);
                 live.deadline().min(look).min(settled).min(self.campaign_at).min(self.sweep_at)
             }
-            Session::Meeting | Session::Leaving | Session::Over => Instant::NEVER,
+            Session::Meeting | Session::Barred | Session::Leaving | Session::Over => Instant::NEVER,
         };
         let read =
             if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
@@ -295,7 +295,11 @@ impl Lease {
     pub fn life(&self) -> Option<Life> {
         match &self.session {
             Session::Live(live) => Some(Life { incarnation: live.me, horizon: live.horizon }),
-            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
+            Session::Meeting
+            | Session::Registering { .. }
+            | Session::Barred
+            | Session::Leaving
+            | Session::Over => None,
         }
     }
 

@@ -24,6 +24,7 @@ impl Lease {
             Session::Live(_)
             | Session::Meeting
             | Session::Registering { .. }
+            | Session::Barred
             | Session::Leaving
             | Session::Over => None,
         }
