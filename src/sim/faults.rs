@@ -76,7 +76,7 @@ impl World {
     }
 
     /// A process is told to stop.
-    fn drain(&mut self, index: usize) -> Verdict {
+    pub(super) fn drain(&mut self, index: usize) -> Verdict {
         let (who, now) = (self.whom(index), self.now);
         if let Some(process) = self.process(who) {
             process.draining.get_or_insert(now);

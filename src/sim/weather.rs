@@ -156,9 +156,10 @@ impl Weather {
     /// A store that loses everything now and then, and instances that may rebuild it. What they can
     /// save is checked in otherwise fair weather; in foul weather only that nobody leads twice.
     fn lose(&mut self, random: &mut Rng) {
-        self.traits = Traits { alone: false, volatile: true };
+        self.traits = Traits { alone: false, volatile: random.u8(..4) > 0 };
         if random.bool() {
             self.faults.clear();
+            self.latency = self.latency.min(self.timing.ttl / 50);
             for chance in [&mut self.lost_request, &mut self.lost_reply, &mut self.late, &mut self.unknown] {
                 *chance = Chance::default();
             }
@@ -168,7 +169,7 @@ impl Weather {
 
     /// Whether instances can always save what a store has lost.
     pub(super) fn forgetful(&self) -> bool {
-        self.faults.len() > 1 && self.has(Fault::Wipe)
+        self.has(Fault::Wipe) && (self.faults.len() > 1 || !self.traits.volatile)
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {

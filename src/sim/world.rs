@@ -18,7 +18,7 @@ use crate::machine::{JobName, Leadership, Machine, RunId, Term};
 use crate::time::{Instant, Wall};
 
 /// How many lines of its story a violation shows.
-const LONGEST_STORY: usize = 80;
+const LONGEST_STORY: usize = 30000;
 /// How many requests a machine may make in one time-to-live, and how many more for each thing that
 /// happens to it: fifty times what it needs in fair weather.
 const MOST_REQUESTS: usize = 50 * 10;
@@ -83,6 +83,8 @@ pub(super) enum Event {
     Ended { who: Whom, job: usize, run: RunId },
     /// Something goes wrong.
     Strike(Fault, Duration),
+    /// A person stops a process.
+    Drain(usize),
     /// A process that stood still goes on.
     Resume(Whom),
     /// A process starts where there is none.
@@ -191,6 +193,7 @@ impl World {
             }
             Event::Due { who, .. } | Event::Ended { who, .. } => self.postpone(who, event),
             Event::Strike(fault, mean) => self.strike(fault, mean),
+            Event::Drain(index) => self.drain(index),
             Event::Resume(who) => self.resume(who),
             Event::Start(index) => self.start(index),
             Event::Quiet => self.calm(),
@@ -390,7 +393,14 @@ impl World {
                 self.crew[index].process.iter_mut().for_each(|process| process.skew = skew);
             }
             Output::Note(Note::Lapsed(_)) => self.figures.lapses += 1,
-            Output::Note(Note::Regressed { .. }) => self.figures.regressions += 1,
+            Output::Note(Note::Regressed { rebuilding, .. }) => {
+                self.figures.regressions += 1;
+                if !rebuilding {
+                    // A person has looked after the store, and starts the instance again.
+                    let later = part(&mut self.random, self.weather.timing.ttl);
+                    self.schedule(later, Event::Drain(index));
+                }
+            }
             Output::Note(_) => {}
             Output::Stopped => return self.stopped(index),
         }
