@@ -76,7 +76,7 @@ mod seat;
 mod session;
 mod timing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use self::messages::{
     Answer, Ask, Ending, Found, Input, Launch, Leases, Life, Note, Output, Refusal, RequestId, RowWrite,
@@ -228,7 +228,7 @@ impl Machine for Lease {
                 let settled = self.settling.unwrap_or(Instant::NEVER);
                 live.deadline().min(look).min(settled).min(self.campaign_at).min(self.sweep_at)
             }
-            Session::Meeting | Session::Leaving | Session::Over => Instant::NEVER,
+            Session::Meeting | Session::Barred | Session::Leaving | Session::Over => Instant::NEVER,
         };
         let read =
             if self.want.is_empty() || self.reads >= MOST_READS { Instant::NEVER } else { self.want_at };
@@ -295,7 +295,11 @@ impl Lease {
     pub fn life(&self) -> Option<Life> {
         match &self.session {
             Session::Live(live) => Some(Life { incarnation: live.me, horizon: live.horizon }),
-            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => None,
+            Session::Meeting
+            | Session::Registering { .. }
+            | Session::Barred
+            | Session::Leaving
+            | Session::Over => None,
         }
     }
 
@@ -392,7 +396,7 @@ impl Lease {
 
     /// Another instance says that some rows are worth reading.
     fn woken(&mut self, now: Instant, jobs: Vec<JobName>) {
-        let mine: Vec<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
+        let mine: BTreeSet<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
         if !mine.is_empty() && self.incarnation().is_some() {
             self.want.merge(Wanted { leases: Leases::These(mine), ..Wanted::default() });
             self.want_at = now;

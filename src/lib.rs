@@ -15,6 +15,7 @@ pub mod prove;
 pub mod rows;
 pub mod run;
 pub mod schedulers;
+pub mod sim;
 pub mod stores;
 pub mod stubs;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Leading: taking free jobs, recording launches, handing over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::messages::{
     Answer, Ask, Ending, Found, Launch, Leases, Note, Output, Refusal, RowWrite, Wanted, Write,
@@ -24,6 +24,7 @@ impl Lease {
             Session::Live(_)
             | Session::Meeting
             | Session::Registering { .. }
+            | Session::Barred
             | Session::Leaving
             | Session::Over => None,
         }
@@ -132,7 +133,7 @@ impl Lease {
         }
         let Some(exit) = seat.exit else { return seat.report().map(keep) };
         if seat.work.is_some() {
-            if !seat.winding && !matches!(exit, Exit::Balance(_)) {
+            if !seat.winding && exit != Exit::Balance {
                 seat.winding = true;
                 out.push(Output::Wind { job: self.jobs[index].clone() });
             }
@@ -141,7 +142,7 @@ impl Lease {
         let successor = self.successor(index, exit, me);
         let seat = &mut self.seats[index];
         match (exit, successor) {
-            (Exit::Balance(_), None) => {
+            (Exit::Balance, None) => {
                 seat.exit = None;
                 return seat.report().map(keep);
             }
@@ -151,7 +152,7 @@ impl Lease {
                 out.push(Output::Note(Note::Unwilling { job: self.jobs[index].clone(), to }));
                 return Some(keep(seat.decline()));
             }
-            (Exit::Balance(_) | Exit::Wish(_), Some(_)) | (Exit::Drain, _) => {}
+            (Exit::Balance | Exit::Wish(_), Some(_)) | (Exit::Drain, _) => {}
         }
         let name = successor.and_then(|id| Some((id, self.members.row(id)?.name.clone())));
         let hand = self.hand(me, now);
@@ -166,9 +167,9 @@ impl Lease {
 
     fn successor(&self, index: usize, exit: Exit, me: Incarnation) -> Option<Incarnation> {
         let choice = match exit {
-            Exit::Balance(to) | Exit::Wish(Some(to)) => Some(to),
+            Exit::Wish(Some(to)) => Some(to),
             Exit::Wish(None) => self.plan.best_but(&self.jobs[index], me),
-            Exit::Drain => self.plan.owner(index),
+            Exit::Balance | Exit::Drain => self.plan.owner(index),
         };
         choice.filter(|to| *to != me && self.plan.crew().contains(to) && self.members.row(*to).is_some())
     }
@@ -216,7 +217,7 @@ impl Lease {
     ) {
         self.commits -= 1;
         let outcomes = if let Answer::Written(outcomes) = answer { outcomes.as_slice() } else { &[] };
-        let mut doubtful = Vec::new();
+        let mut doubtful = BTreeSet::new();
         let mut wakes: BTreeMap<String, Vec<JobName>> = BTreeMap::new();
         for (position, &index) in seats.iter().enumerate() {
             let Some(writing) = self.seats[index].writing.take() else { continue };
@@ -230,7 +231,7 @@ impl Lease {
                 }
                 Some(Outcome::Conflict | Outcome::Unknown) | None => {
                     self.seats[index].unsure = Some(now);
-                    doubtful.push(self.jobs[index].clone());
+                    doubtful.insert(self.jobs[index].clone());
                 }
             }
         }

@@ -20,7 +20,11 @@ impl Lease {
                 }
                 self.settle(now, out);
             }
-            Session::Meeting | Session::Registering { .. } | Session::Leaving | Session::Over => {}
+            Session::Meeting
+            | Session::Registering { .. }
+            | Session::Barred
+            | Session::Leaving
+            | Session::Over => {}
         }
     }
 
@@ -83,8 +87,7 @@ impl Lease {
             }
             (Some(Found { row: Err(why), .. }), _) => {
                 out.push(Output::Note(Note::Illegible { row: "the cluster's row".to_owned(), why }));
-                self.stop_leading(now, out);
-                self.session = Session::Over;
+                self.bar(now, out);
             }
             (Some(Found { row: Ok(row), .. }), Some((id, ..))) if row.id != id => {
                 self.regress(now, "the row of the cluster is another one", out);
@@ -128,14 +131,21 @@ impl Lease {
     pub(super) fn regress(&mut self, now: Instant, what: &str, out: &mut Vec<Output>) {
         let rebuilding = self.traits.volatile;
         out.push(Output::Note(Note::Regressed { what: what.to_owned(), rebuilding }));
-        self.stop_leading(now, out);
+        if rebuilding {
+            self.stop_leading(now, out)
+        } else {
+            self.bar(now, out)
+        }
         self.cluster = None;
         self.settling = None;
         self.seats.iter_mut().for_each(super::seat::Seat::forget_version);
-        if !rebuilding {
-            self.session = Session::Over;
-            self.want = Wanted::default();
-        }
+    }
+
+    /// Leads nothing and asks for nothing until it is stopped.
+    fn bar(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.stop_leading(now, out);
+        self.session = Session::Barred;
+        self.want = Wanted::default();
     }
 
     fn register(&mut self, now: Instant, out: &mut Vec<Output>) {
@@ -340,7 +350,7 @@ impl Lease {
             let lived = self.members.met(owner).is_some_and(|met| now >= met + settle);
             let placed = seat.row.placed.as_deref() == Some(self.plan.hash());
             if lived && led(seat) && !placed && seat.exit.is_none() {
-                self.seats[index].exit = Some(super::seat::Exit::Balance(owner));
+                self.seats[index].exit = Some(super::seat::Exit::Balance);
                 self.enqueue(index);
                 room -= 1;
                 if room == 0 {
@@ -379,7 +389,7 @@ impl Lease {
                 self.want = Wanted::default();
                 self.write(now, Asked::Farewell, base, RowWrite::Member(me, None), out);
             }
-            Session::Meeting | Session::Registering { .. } => {
+            Session::Meeting | Session::Registering { .. } | Session::Barred => {
                 self.session = Session::Over;
                 self.want = Wanted::default();
                 out.push(Output::Stopped);

@@ -1,5 +1,6 @@
 //! What the lease machine is told, and what it asks for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::machine::{Incarnation, JobName, RunId, Term};
@@ -221,7 +222,7 @@ pub enum Leases {
     #[default]
     None,
     /// Those of these jobs.
-    These(Vec<JobName>),
+    These(BTreeSet<JobName>),
     /// All.
     All,
 }
@@ -287,10 +288,7 @@ impl Wanted {
         self.leases = match (std::mem::take(&mut self.leases), other.leases) {
             (Leases::All, _) | (_, Leases::All) => Leases::All,
             (Leases::None, leases) | (leases, Leases::None) => leases,
-            (Leases::These(mut jobs), Leases::These(more)) => {
-                jobs.extend(more);
-                Leases::These(jobs)
-            }
+            (Leases::These(jobs), Leases::These(more)) => Leases::These(&jobs | &more),
         };
     }
 

@@ -51,8 +51,8 @@ pub(super) struct Seat {
 /// Where a job shall go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// To whom the plan says, between two runs.
-    Balance(Incarnation),
+    /// To whom the plan says by then, between two runs.
+    Balance,
     /// To whom a person wants, or to anybody.
     Wish(Option<Incarnation>),
     /// To anybody: this instance stops.

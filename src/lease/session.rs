@@ -14,6 +14,8 @@ pub(super) enum Session {
     Registering { me: Incarnation, sent: Instant },
     /// Its member row lives.
     Live(Live),
+    /// It takes no more part until a person has looked after the store.
+    Barred,
     /// Its member row is being deleted, for good.
     Leaving,
     /// It does nothing more.
@@ -135,7 +137,7 @@ impl Session {
     pub(super) fn me(&self) -> Option<Incarnation> {
         match self {
             Self::Live(live) => Some(live.me),
-            Self::Meeting | Self::Registering { .. } | Self::Leaving | Self::Over => None,
+            Self::Meeting | Self::Registering { .. } | Self::Barred | Self::Leaving | Self::Over => None,
         }
     }
 }

@@ -31,9 +31,7 @@ fn query(wanted: Wanted) -> Query {
     }
     match wanted.leases {
         Leases::None => {}
-        Leases::These(mut jobs) => {
-            jobs.sort_unstable();
-            jobs.dedup();
+        Leases::These(jobs) => {
             query.keys.extend(jobs.iter().map(|job| Key::new(Kind::Lease, job.as_str())));
         }
         Leases::All => query.kinds.push(Kind::Lease),

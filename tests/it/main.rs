@@ -16,6 +16,7 @@ mod folder;
 mod instance;
 mod log;
 mod prove;
+mod sim;
 mod sqlite;
 mod stores;
 mod tidy;

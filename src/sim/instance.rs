@@ -1,0 +1,98 @@
+//! One instance of the simulated world: a host with its clocks, and the process that runs on it
+//! now, if any.
+
+use std::collections::BTreeSet;
+
+use super::clock::BootClock;
+use super::desk::Desk;
+use crate::lease::{Input, Lease, RequestId};
+use crate::machine::Term;
+use crate::time::{Instant, Wall};
+
+/// A host. It outlives its processes.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) clock: BootClock,
+    /// What the wall clock showed when the boot clock showed zero.
+    pub(super) wall: Wall,
+    /// How many processes there have been.
+    pub(super) life: u64,
+    pub(super) process: Option<Process>,
+    /// Until when nothing leaves for the store, and until when nothing comes from it.
+    pub(super) cut: (Instant, Instant),
+}
+
+/// A process: the machine with what surrounds it in production.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) machine: Lease,
+    /// It stands still until then; what comes meanwhile waits in `inbox`.
+    pub(super) asleep: Option<Instant>,
+    pub(super) inbox: Vec<Input>,
+    /// Requests without an answer.
+    pub(super) pending: BTreeSet<RequestId>,
+    /// The true time at which it will wake up.
+    pub(super) alarm: Instant,
+    /// How far the cluster's clock is ahead of the host's.
+    pub(super) skew: i64,
+    /// Since when it has been on its way out.
+    pub(super) draining: Option<Instant>,
+    /// What the machine said it leads, by job, as of its last step.
+    pub(super) claims: Vec<Option<Claim>>,
+    pub(super) desks: Vec<Desk>,
+    pub(super) thrift: Thrift,
+}
+
+/// A leadership that a machine claims, until its own clock shows `until`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) term: Term,
+    pub(super) until: Instant,
+}
+
+/// How many requests a machine has made lately, and how many it had a reason for.
+#[derive(Debug)]
+pub(super) struct Thrift {
+    /// When the current count began.
+    pub(super) since: Instant,
+    pub(super) requests: usize,
+    pub(super) allowed: usize,
+}
+
+impl Process {
+    pub(super) fn new(machine: Lease, jobs: usize) -> Self {
+        Self {
+            machine,
+            asleep: None,
+            inbox: Vec::new(),
+            pending: BTreeSet::new(),
+            alarm: Instant::NEVER,
+            skew: 0,
+            draining: None,
+            claims: vec![None; jobs],
+            desks: (0..jobs).map(|_| Desk::default()).collect(),
+            thrift: Thrift { since: Instant::LONG_AGO, requests: 0, allowed: 0 },
+        }
+    }
+}
+
+impl Instance {
+    /// What its wall clock shows at the true time `at`.
+    pub(super) fn wall_at(&self, at: Instant) -> Wall {
+        self.wall.shifted(self.clock.shows(at).as_nanos())
+    }
+
+    /// The term at which it claims to lead a job at the true time `at`, from wherever one looks.
+    pub(super) fn leads(&self, job: usize, at: Instant) -> Option<Term> {
+        let claim = self.process.as_ref()?.claims[job]?;
+        (self.clock.shows(at) < claim.until).then_some(claim.term)
+    }
+
+    /// Whether a run of a job goes on in it at the true time `at`.
+    pub(super) fn works(&self, job: usize, at: Instant) -> bool {
+        let work = self.process.as_ref().and_then(|process| process.desks[job].work.as_ref());
+        work.is_some_and(|work| self.clock.shows(at) < work.until)
+    }
+}

@@ -1,0 +1,85 @@
+//! What must hold in every world, whatever the weather.
+//!
+//! The law watches from outside: it sees the rows that the store takes, the leaderships that
+//! machines claim and the runs that they grant, and believes none of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::rows::Lease;
+use crate::time::Wall;
+
+/// What was broken, if anything.
+pub(super) type Verdict = Result<(), String>;
+
+/// Everything that has ever happened to the jobs.
+#[derive(Debug, Default)]
+pub(super) struct Law {
+    jobs: BTreeMap<JobName, Record>,
+    /// What was lost may be lost for good: terms may fall, and what was started may start again.
+    pub(super) lenient: bool,
+}
+
+/// What has happened to one job.
+#[derive(Debug, Default)]
+struct Record {
+    /// Its row's last holder and term.
+    row: (Option<Incarnation>, Term),
+    /// Who led last.
+    led: Option<(Term, Incarnation)>,
+    /// The runs that the store has seen recorded.
+    recorded: BTreeSet<RunId>,
+    /// The due time of the last run that started.
+    due: Option<Wall>,
+}
+
+impl Law {
+    /// The store took a row.
+    pub(super) fn written(&mut self, job: &JobName, row: &Lease) -> Verdict {
+        let record = self.record(job);
+        let (holder, term) = std::mem::replace(&mut record.row, (row.holder, row.term));
+        record.recorded.extend(row.cursor.iter().map(|cursor| cursor.run));
+        require(row.term >= term, || {
+            format!("the term of {job} fell from {term} to {} in the store", row.term)
+        })?;
+        require(row.term > term || row.holder == holder || row.holder.is_none(), || {
+            format!("{job} went from {holder:?} to {:?} at the same term {term}", row.holder)
+        })
+    }
+
+    /// An instance began to lead.
+    pub(super) fn begun(&mut self, job: &JobName, term: Term, me: Incarnation) -> Verdict {
+        let record = self.record(job);
+        let rises = record.led.is_none_or(|(last, who)| last < term || (last == term && who == me));
+        let before = record.led.replace((term, me));
+        require(rises || self.lenient, || format!("{me:?} leads {job} at term {term} after {before:?}"))
+    }
+
+    /// A run starts.
+    pub(super) fn started(&mut self, job: &JobName, run: RunId, due: Wall) -> Verdict {
+        let lenient = self.lenient;
+        let record = self.record(job);
+        let before = record.due.replace(due).filter(|_| !lenient);
+        require(record.recorded.contains(&run), || format!("{job} started {run:?}, which no row records"))?;
+        require(before.is_none_or(|before| before < due), || {
+            format!(
+                "{job} started what was due at {due} after what was due at {}",
+                before.unwrap_or_default()
+            )
+        })
+    }
+
+    /// The store lost its rows: what it takes from now on may be lower.
+    pub(super) fn forget_rows(&mut self) {
+        self.jobs.values_mut().for_each(|record| record.row = Default::default());
+    }
+
+    fn record(&mut self, job: &JobName) -> &mut Record {
+        self.jobs.entry(job.clone()).or_default()
+    }
+}
+
+/// A violation, unless `holds`.
+pub(super) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}

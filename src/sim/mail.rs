@@ -1,0 +1,150 @@
+//! The way to the store and back, where most things go wrong.
+
+use std::time::Duration;
+
+use super::law::Verdict;
+use super::weather::{Chance, part};
+use super::world::{Event, Whom, World};
+use crate::lease::{Answer, Ask, Input, RequestId, RowWrite, View, Write};
+use crate::machine::JobName;
+use crate::stores::Outcome;
+
+/// How many times the deadline of a request its effect may come late.
+const LATEST: u32 = 24;
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Letter {
+    from: Whom,
+    id: RequestId,
+    ask: Ask,
+    /// What has been read so far.
+    view: View,
+}
+
+impl World {
+    /// Sends a request, which ends with exactly one answer to whoever still waits for it.
+    pub(super) fn send(&mut self, index: usize, id: RequestId, ask: Ask) -> Verdict {
+        self.ration(index)?;
+        let (clock, request) = (self.crew[index].clock, self.weather.timing.request);
+        let timeout = clock.reaches(clock.shows(self.now) + request);
+        let from = self.whom(index);
+        if let Some(process) = self.process(from) {
+            process.pending.insert(id);
+        }
+        self.schedule_at(timeout, Event::Timeout(from, id));
+        if self.crew[index].cut.0 > self.now || self.strikes(self.weather.lost_request) {
+            return Ok(());
+        }
+        let letter = Box::new(Letter { from, id, ask, view: View::default() });
+        if self.strikes(self.weather.twice) {
+            let way = self.latency() + self.latency();
+            self.schedule(way, Event::Arrive(letter.clone()));
+        }
+        let late = if self.strikes(self.weather.late) { request * LATEST } else { Duration::ZERO };
+        let way = self.latency() + part(&mut self.random, late);
+        self.schedule(way, Event::Arrive(letter));
+        Ok(())
+    }
+
+    /// A request reaches the store.
+    pub(super) fn arrive(&mut self, mut letter: Letter) -> Verdict {
+        let answer = match &mut letter.ask {
+            Ask::Write(writes) => {
+                let writes = std::mem::take(writes);
+                Answer::Written(self.commit(letter.from, letter.id, &writes)?)
+            }
+            Ask::Read(wanted) => {
+                while !wanted.is_empty() {
+                    self.store.read(self.now, wanted, self.random.u8(..3), &mut letter.view);
+                    if self.weather.torn && !wanted.is_empty() {
+                        let pause = self.latency();
+                        self.schedule(pause, Event::Arrive(Box::new(letter)));
+                        return Ok(());
+                    }
+                }
+                Answer::Read(letter.view)
+            }
+        };
+        let back = self.latency();
+        if !self.strikes(self.weather.lost_reply) {
+            self.schedule(back, Event::Reply(letter.from, letter.id, answer));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, from: Whom, id: RequestId, writes: &[Write]) -> Result<Vec<Outcome>, String> {
+        let before = self.store.version();
+        let mut outcomes = self.store.commit(self.now, writes);
+        self.tell(|world| {
+            format!("{:?} the store takes from {}: {writes:?}: {outcomes:?}", world.now, from.index)
+        });
+        let awaited = self.process(from).is_some_and(|process| process.pending.contains(&id));
+        self.figures.zombies += u64::from(!awaited && self.store.version() > before);
+        for write in writes {
+            if let RowWrite::Lease(job, _) = &write.row
+                && let Some(row) = self.store.lease(job)
+            {
+                self.law.written(job, row)?;
+            }
+        }
+        for outcome in &mut outcomes {
+            if self.strikes(self.weather.unknown) {
+                *outcome = Outcome::Unknown;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// An answer comes back.
+    pub(super) fn reply(&mut self, who: Whom, id: RequestId, answer: Answer) -> Verdict {
+        if self.crew[who.index].cut.1 > self.now {
+            return Ok(());
+        }
+        let awaited = self.process(who).is_some_and(|process| process.pending.remove(&id));
+        if awaited { self.answer(who, id, answer) } else { Ok(()) }
+    }
+
+    /// A request has gone unanswered for too long. A process that stands still finds that out when
+    /// it wakes up, unless it then finds the answer.
+    pub(super) fn timeout(&mut self, who: Whom, id: RequestId) -> Verdict {
+        let Some(process) = self.process(who) else { return Ok(()) };
+        if process.asleep.is_some() {
+            return self.postpone(who, Event::Timeout(who, id));
+        }
+        if process.pending.remove(&id) { self.answer(who, id, Answer::Silence) } else { Ok(()) }
+    }
+
+    fn answer(&mut self, who: Whom, id: RequestId, answer: Answer) -> Verdict {
+        let unknown = match &answer {
+            Answer::Silence => true,
+            Answer::Written(outcomes) => outcomes.contains(&Outcome::Unknown),
+            Answer::Read(_) => false,
+        };
+        self.figures.unknown += u64::from(unknown);
+        self.deliver(who, Input::Answer { id, answer })
+    }
+
+    /// Sends a word to whoever listens at `url`, which may be lost.
+    pub(super) fn send_word(&mut self, url: &str, jobs: Vec<JobName>) {
+        let listener = self.crew.iter().position(|instance| instance.url == url);
+        if let Some(index) = listener.filter(|_| !self.strikes(self.weather.lost_wake)) {
+            let way = self.latency();
+            self.schedule(way, Event::Wake(index, jobs));
+        }
+    }
+
+    fn latency(&mut self) -> Duration {
+        let most = if self.quiet {
+            self.weather.latency.min(self.weather.timing.ttl / 50)
+        } else {
+            self.weather.latency
+        };
+        part(&mut self.random, most * 2)
+    }
+
+    /// Whether something goes wrong now.
+    fn strikes(&mut self, chance: Chance) -> bool {
+        !self.quiet && chance.strikes(&mut self.random)
+    }
+}

@@ -1,0 +1,150 @@
+//! The store of the simulated world: the rows that everybody competes for, and nothing of the way
+//! there, which is the world's affair.
+
+use std::collections::BTreeMap;
+
+use super::clock::BootClock;
+use crate::lease::{Found, Leases, RowWrite, View, Wanted, Write};
+use crate::machine::{Incarnation, JobName};
+use crate::rows::{Cluster, Lease, Member};
+use crate::stores::{Outcome, Version};
+use crate::time::Instant;
+
+/// Rows, with versions from one counter that no loss resets.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    version: u64,
+    cluster: Table<(), Cluster>,
+    members: Table<Incarnation, Member>,
+    leases: Table<JobName, Lease>,
+    /// It tells ages by this clock.
+    pub(super) clock: Option<BootClock>,
+    /// The first stale row of a batch stops it, and nobody learns what became of any row.
+    brittle: bool,
+}
+
+type Table<K, T> = BTreeMap<K, Stored<T>>;
+
+#[derive(Debug)]
+struct Stored<T> {
+    version: Version,
+    row: T,
+    changed: Instant,
+}
+
+impl Store {
+    pub(super) fn new(brittle: bool) -> Self {
+        Self { brittle, ..Self::default() }
+    }
+
+    /// Applies what can be applied.
+    pub(super) fn commit(&mut self, now: Instant, writes: &[Write]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for write in writes {
+            let outcome = self.write(now, write);
+            if self.brittle && writes.len() > 1 && outcome == Outcome::Conflict {
+                return vec![Outcome::Unknown; writes.len()];
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    fn write(&mut self, now: Instant, write: &Write) -> Outcome {
+        let version = Version(self.version + 1);
+        let base = write.base;
+        let applied = match write.row.clone() {
+            RowWrite::Cluster(row) => put(&mut self.cluster, (), base, Some(row), version, now),
+            RowWrite::Member(id, row) => put(&mut self.members, id, base, row.map(|row| *row), version, now),
+            RowWrite::Lease(job, row) => put(&mut self.leases, job, base, Some(*row), version, now),
+        };
+        if !applied {
+            return Outcome::Conflict;
+        }
+        self.version += 1;
+        Outcome::Done(version)
+    }
+
+    /// Reads one of the tables that are still wanted into `view`.
+    pub(super) fn read(&self, now: Instant, wanted: &mut Wanted, first: u8, view: &mut View) {
+        for table in (0..3).cycle().skip(usize::from(first)).take(3) {
+            match table {
+                0 if wanted.cluster => {
+                    wanted.cluster = false;
+                    view.cluster = self.cluster.get(&()).map(|stored| stored.found(now, self.clock));
+                }
+                1 if wanted.members => {
+                    wanted.members = false;
+                    let rows = self.members.iter();
+                    view.members = rows.map(|(id, stored)| (*id, stored.found(now, self.clock))).collect();
+                }
+                2 if wanted.leases != Leases::None => {
+                    let leases = std::mem::take(&mut wanted.leases);
+                    let asked = |job: &JobName| match &leases {
+                        Leases::None => false,
+                        Leases::These(jobs) => jobs.contains(job),
+                        Leases::All => true,
+                    };
+                    let rows = self.leases.iter().filter(|(job, _)| asked(job));
+                    view.leases =
+                        rows.map(|(job, stored)| (job.clone(), stored.found(now, self.clock))).collect();
+                }
+                _ => continue,
+            }
+            return;
+        }
+    }
+
+    /// Rises with every row that is written.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What stands in the row of `job`.
+    pub(super) fn lease(&self, job: &JobName) -> Option<&Lease> {
+        self.leases.get(job).map(|stored| &stored.row)
+    }
+
+    /// Loses everything.
+    pub(super) fn wipe(&mut self) {
+        self.cluster.clear();
+        self.members.clear();
+        self.leases.clear();
+    }
+
+    /// The lease row of `job` and the cluster's, for a person who writes a wish.
+    pub(super) fn wishing(&self, job: &JobName) -> Option<((Version, Lease), (Version, Cluster))> {
+        let (lease, cluster) = (self.leases.get(job)?, self.cluster.get(&())?);
+        Some(((lease.version, lease.row.clone()), (cluster.version, cluster.row.clone())))
+    }
+
+    pub(super) fn incarnations(&self) -> impl Iterator<Item = Incarnation> {
+        self.members.keys().copied()
+    }
+}
+
+fn put<K: Ord, T>(
+    rows: &mut Table<K, T>,
+    key: K,
+    base: Version,
+    row: Option<T>,
+    version: Version,
+    changed: Instant,
+) -> bool {
+    let current = rows.get(&key).map_or(Version::ABSENT, |stored| stored.version);
+    if current != base {
+        return false;
+    }
+    match row {
+        Some(row) => drop(rows.insert(key, Stored { version, row, changed })),
+        None => drop(rows.remove(&key)),
+    }
+    true
+}
+
+impl<T: Clone> Stored<T> {
+    fn found(&self, now: Instant, clock: Option<BootClock>) -> Found<T> {
+        let age = clock.map(|clock| clock.shows(now).since(clock.shows(self.changed)));
+        Found { version: self.version, age, row: Ok(self.row.clone()) }
+    }
+}
