@@ -1,5 +1,6 @@
 //! One leader per job, on the datastore you already have.
 
+pub mod commands;
 pub mod config;
 pub mod drive;
 pub mod failure;
@@ -12,6 +13,7 @@ pub mod log;
 pub mod machine;
 pub mod ports;
 pub mod prove;
+pub mod report;
 pub mod rows;
 pub mod run;
 pub mod schedulers;

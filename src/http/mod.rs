@@ -1,22 +1,216 @@
-//! placeholder
-#![allow(missing_docs)]
-use crate::handle::Handle;
-use crate::lease::About;
+//! HTTP: what an instance shows of itself, and the bell that others ring. One file a kind of answer.
+//!
+//! Nothing here changes state: a wake-up causes a read and nothing else. Whatever floods in, the
+//! machine notices at most one look and one wake-up every few milliseconds ([`gate`]), and every
+//! request, body, connection and wait has a limit.
+
+mod api;
+mod gate;
+mod guard;
+mod health;
+mod metrics;
+mod page;
+mod problem;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use self::gate::Gate;
+use self::problem::Problem;
+use crate::handle::{Handle, Snapshot};
+use crate::lease::{About, SeatView};
 use crate::machine::JobName;
+use crate::ports::wake;
+use crate::report::{self, Instance, Member, Status};
 use crate::schedulers::Every;
 use crate::time::Clock;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-#[derive(Clone, Debug)]
+
+/// Connections at the same time; more wait in the kernel.
+const MOST_CONNECTIONS: usize = 512;
+/// How long a client may take to send the head of a request, or nothing at all.
+const SLOWEST_HEAD: Duration = Duration::from_secs(10);
+/// Largest head of a request.
+const LARGEST_HEAD: usize = 16 * 1024;
+/// Most headers of a request.
+const MOST_HEADERS: usize = 64;
+/// Oldest a connection may become: then it is closed, also on a client that does not read.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(300);
+/// How long requests under way may go on when a connection is to be closed.
+const GRACE: Duration = Duration::from_millis(750);
+/// Wait after a connection could not be accepted, as when there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is shown.
+#[derive(Debug)]
 pub struct App {
+    /// The way to the machine.
     pub handle: Handle,
+    /// What the instance tells the others.
     pub about: About,
+    /// Development, production and so on.
     pub stage: String,
-    pub cluster: String,
-    pub store: String,
+    /// When its jobs are due.
     pub jobs: BTreeMap<JobName, Every>,
+    /// Which cluster, within its store.
+    pub cluster: String,
+    /// Which store.
+    pub store: String,
+    /// To say how long is left.
     pub clock: Arc<dyn Clock>,
 }
-pub async fn serve(_l: tokio::net::TcpListener, _a: App, until: impl Future<Output = ()>) {
-    until.await;
+
+/// What every handler sees.
+#[derive(Debug)]
+struct Site {
+    app: App,
+    gate: Gate,
+}
+
+/// Serves `app` until `shutdown`, then ends what is under way.
+pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
+    let site = Arc::new(Site { app, gate: Gate::default() });
+    let mut keeper = JoinSet::new();
+    let kept = Arc::clone(&site);
+    keeper.spawn(async move { kept.gate.keep(&kept.app.handle).await });
+    let router = router(site);
+    let (ending, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    tokio::select! {
+        never = accept(&listener, &router, &mut connections, &ending) => match never {},
+        () = shutdown => {}
+    }
+    drop(listener);
+    ending.send_replace(true);
+    while connections.join_next().await.is_some() {}
+}
+
+fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/style.css", get(page::style))
+        .route("/.well-known/live", get(health::live))
+        .route("/.well-known/ready", get(health::ready))
+        .route("/.well-known/leader/{*job}", get(health::leader))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/jobs", get(api::jobs))
+        .route("/api/v1/jobs/{*job}", get(api::job))
+        .route(wake::PATH, post(api::wake))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(DefaultBodyLimit::max(wake::LARGEST_BODY))
+        .layer(from_fn_with_state(Arc::clone(&site), guard::guard))
+        .with_state(site)
+}
+
+async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    connections: &mut JoinSet<()>,
+    ending: &watch::Sender<bool>,
+) -> Infallible {
+    loop {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, router.clone(), ending.subscribe()));
+                }
+                Err(error) => {
+                    tracing::warn!(event = "http.refused", "Could not accept a connection: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+/// Serves one connection, until it closes, becomes too old, or everything ends.
+async fn converse(stream: TcpStream, router: Router, mut ending: watch::Receiver<bool>) {
+    // An error means that small answers travel a little later.
+    drop(stream.set_nodelay(true));
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOWEST_HEAD)
+        .max_buf_size(LARGEST_HEAD)
+        .max_headers(MOST_HEADERS);
+    let mut connection =
+        pin!(protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let closed = tokio::select! {
+        closed = connection.as_mut() => Some(closed),
+        _ = ending.wait_for(|ending| *ending) => None,
+        () = sleep(LONGEST_CONNECTION) => None,
+    };
+    let closed = match closed {
+        Some(closed) => Ok(closed),
+        None => {
+            connection.as_mut().graceful_shutdown();
+            timeout(GRACE, connection).await
+        }
+    };
+    if let Ok(Err(error)) = closed {
+        tracing::trace!(event = "http.broken", "A connection broke: {error}");
+    }
+}
+
+impl Site {
+    /// What the instance knows now.
+    async fn look(&self) -> Result<Arc<Snapshot>, Problem> {
+        self.gate.look().await.ok_or_else(|| Problem::unavailable("this instance has stopped"))
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> Status {
+        Status {
+            cluster: self.app.cluster.clone(),
+            store: self.app.store.clone(),
+            instance: self.instance(snapshot),
+            members: snapshot.members.iter().map(|(id, row)| Member::new(*id, row)).collect(),
+            jobs: snapshot.seats.iter().map(|seat| self.job(seat)).collect(),
+        }
+    }
+
+    fn instance(&self, snapshot: &Snapshot) -> Instance {
+        let About { name, url, version } = self.app.about.clone();
+        Instance {
+            name,
+            incarnation: snapshot.incarnation,
+            url,
+            stage: self.app.stage.clone(),
+            version,
+            leads: snapshot.seats.iter().filter(|seat| self.left(seat).is_some()).count(),
+            horizon: snapshot.horizon.map(|horizon| horizon.since(self.app.clock.now())),
+            trouble: health::trouble(&self.app.handle.health()),
+        }
+    }
+
+    fn job(&self, seat: &SeatView) -> report::Job {
+        let job = report::Job::new(seat.job.clone(), &seat.row);
+        let job = report::Job { horizon: self.left(seat), ..job };
+        match self.app.jobs.get(&seat.job) {
+            Some(schedule) => job.due_by(schedule, seat.row.cursor.as_ref(), self.app.clock.wall()),
+            None => job,
+        }
+    }
+
+    /// How long this instance may still lead a job, if it does. The snapshot may be a moment old, so
+    /// the clock has the last word.
+    fn left(&self, seat: &SeatView) -> Option<Duration> {
+        seat.until.map(|until| until.since(self.app.clock.now())).filter(|left| !left.is_zero())
+    }
 }
