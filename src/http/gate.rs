@@ -45,8 +45,10 @@ impl Gate {
                 let askers = self.askers.take().await;
                 // Without a snapshot the machine has stopped, and the askers learn it by being dropped.
                 if let Some(snapshot) = handle.snapshot().await.map(Arc::new) {
-                    // An error means that a client has gone.
-                    askers.into_iter().for_each(|asker| drop(asker.send(Arc::clone(&snapshot))));
+                    for asker in askers {
+                        // An error means that a client has gone.
+                        drop(asker.send(Arc::clone(&snapshot)));
+                    }
                 }
                 sleep(LOOK_SPACING).await;
             }

@@ -1,4 +1,4 @@
-//! Metrics as OpenMetrics text, written when somebody scrapes: nothing is kept for it meanwhile.
+//! Metrics as `OpenMetrics` text, written when somebody scrapes: nothing is kept for it meanwhile.
 
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;

@@ -43,13 +43,13 @@ use crate::time::Clock;
 /// Connections at the same time; more wait in the kernel.
 const MOST_CONNECTIONS: usize = 512;
 /// How long a client may take to send the head of a request, or nothing at all.
-const SLOWEST_HEAD: Duration = Duration::from_secs(10);
+const SLOWEST_HEAD: Duration = Duration::from_secs(5);
 /// Largest head of a request.
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 64;
 /// Oldest a connection may become: then it is closed, also on a client that does not read.
-const LONGEST_CONNECTION: Duration = Duration::from_secs(300);
+const LONGEST_CONNECTION: Duration = Duration::from_mins(5);
 /// How long requests under way may go on when a connection is to be closed.
 const GRACE: Duration = Duration::from_millis(750);
 /// Wait after a connection could not be accepted, as when there are too many open files.
@@ -157,14 +157,13 @@ async fn converse(stream: TcpStream, router: Router, mut ending: watch::Receiver
         _ = ending.wait_for(|ending| *ending) => None,
         () = sleep(LONGEST_CONNECTION) => None,
     };
-    let closed = match closed {
-        Some(closed) => Ok(closed),
-        None => {
-            connection.as_mut().graceful_shutdown();
-            timeout(GRACE, connection).await
-        }
+    let closed = if closed.is_none() {
+        connection.as_mut().graceful_shutdown();
+        timeout(GRACE, connection).await.ok()
+    } else {
+        closed
     };
-    if let Ok(Err(error)) = closed {
+    if let Some(Err(error)) = closed {
         tracing::trace!(event = "http.broken", "A connection broke: {error}");
     }
 }

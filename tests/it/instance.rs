@@ -35,7 +35,7 @@ async fn led(handle: &Handle) -> usize {
     handle.snapshot().await.unwrap().seats.iter().filter(|seat| seat.until.is_some()).count()
 }
 
-async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
     for _ in 0..1000 {
         if check().await {
             return;

@@ -8,11 +8,13 @@
 )]
 
 mod cli;
+mod commands;
 mod compose;
 mod config;
 mod failover;
 mod fleet;
 mod folder;
+mod http;
 mod instance;
 mod log;
 mod prove;
