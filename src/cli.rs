@@ -211,11 +211,12 @@ fn opener(config: &Config, seed: u64) -> prove::Opener {
     Arc::new(move || {
         let (store, cluster, memory) = (store.clone(), cluster.clone(), Arc::clone(&memory));
         Box::pin(async move {
-            match store {
+            if store == StoreConfig::Memory {
                 // Its instances must share it.
-                StoreConfig::Memory => Ok::<Arc<dyn stores::Store>, _>(memory),
-                store => stores::open(&store, &cluster, timing.request).await,
+                let shared: Arc<dyn stores::Store> = memory;
+                return Ok(shared);
             }
+            stores::open(&store, &cluster, timing.request).await
         })
     })
 }
