@@ -11,7 +11,8 @@ use crate::handle::{Handle, connect};
 use crate::lease::{About, Balance, Lease, Timing};
 use crate::log::JobOutput;
 use crate::ports::store::StorePort;
-use crate::schedulers::{Job, Runner};
+use crate::schedulers::Job;
+use crate::schedulers::runner::{Duties, Runner};
 use crate::stores::Store;
 use crate::time::Clock;
 
@@ -42,16 +43,14 @@ impl Instance {
         let (to_runner, signals) = mpsc::unbounded_channel();
         let node = self.about.name.clone();
         let mut random = fastrand::Rng::with_seed(self.seed);
-        let runner = Runner::new(
-            jobs.clone(),
-            handle.clone(),
-            signals,
-            Arc::clone(&clock),
-            self.timing,
-            node.clone(),
-            self.output,
-            random.fork(),
-        );
+        let duties = Duties {
+            jobs: jobs.clone(),
+            timing: self.timing,
+            node: node.clone(),
+            output: self.output,
+            random: random.fork(),
+        };
+        let runner = Runner::new(duties, handle.clone(), signals, Arc::clone(&clock));
         let names = jobs.into_iter().map(|job| job.name).collect();
         let mut machine = Lease::new(self.timing, self.about, self.balance, store.traits(), names, random);
         let mut port = StorePort::new(store, self.timing.request, Arc::clone(&clock), node, desk, to_runner);

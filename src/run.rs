@@ -5,6 +5,7 @@
 //! cut off after the grace, leases are handed over, the member row goes, then HTTP, then the process.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,17 +142,15 @@ fn job(job: &config::Job) -> Option<Job> {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        let advice = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "another program listens there: choose another port with APP_PORT or --port"
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "this user may not: choose a port above 1023 with APP_PORT or --port"
-            }
-            std::io::ErrorKind::AddrNotAvailable => {
-                "this machine has no such address: choose another with --listen"
-            }
-            _ => "choose another with APP_PORT, --port or --listen",
+        let kind = error.kind();
+        let advice = if kind == ErrorKind::AddrInUse {
+            "another program listens there: choose another port with APP_PORT or --port"
+        } else if kind == ErrorKind::PermissionDenied {
+            "this user may not: choose a port above 1023 with APP_PORT or --port"
+        } else if kind == ErrorKind::AddrNotAvailable {
+            "this machine has no such address: choose another with --listen"
+        } else {
+            "choose another with APP_PORT, --port or --listen"
         };
         Failure::Other(format!("cannot listen on {address}: {advice} ({error})"))
     })

@@ -20,15 +20,6 @@ impl fmt::Display for Status {
     }
 }
 
-/// Which worlds `tenure sim` runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Seeds {
-    /// The first.
-    pub first: u64,
-    /// How many.
-    pub count: u64,
-}
-
 /// Reads the store once.
 pub async fn status(_: &Config) -> Result<Status, Failure> {
     missing("status")
@@ -37,11 +28,6 @@ pub async fn status(_: &Config) -> Result<Status, Failure> {
 /// Asks the leader of `job` to give it to `to`, or to anybody; returns what happened, for people.
 pub async fn step_down(_: &Config, _: &JobName, _: Option<&str>) -> Result<String, Failure> {
     missing("step-down")
-}
-
-/// Runs simulated worlds; returns its report.
-pub fn sim(_: Seeds) -> Result<String, Failure> {
-    missing("sim")
 }
 
 /// Measures the store; returns its report.

@@ -6,7 +6,7 @@ pub mod interval;
 pub mod runner;
 
 pub use self::interval::Every;
-pub use self::runner::{Job, Runner};
+pub use self::runner::Job;
 
 use crate::time::Wall;
 

@@ -36,6 +36,18 @@ pub struct Job {
     pub action: Arc<dyn Action>,
 }
 
+/// What a runner has to do.
+#[derive(Debug)]
+pub(crate) struct Duties {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) timing: Timing,
+    /// The human name of this instance.
+    pub(crate) node: String,
+    /// How what jobs say is written.
+    pub(crate) output: JobOutput,
+    pub(crate) random: fastrand::Rng,
+}
+
 /// Runs the jobs of one instance.
 #[derive(Debug)]
 pub struct Runner {
@@ -65,15 +77,12 @@ enum Stop {
 
 impl Runner {
     pub(crate) fn new(
-        jobs: Vec<Job>,
+        duties: Duties,
         handle: Handle,
         signals: mpsc::UnboundedReceiver<Signal>,
         clock: Arc<dyn Clock>,
-        timing: Timing,
-        node: String,
-        output: JobOutput,
-        random: fastrand::Rng,
     ) -> Self {
+        let Duties { jobs, timing, node, output, random } = duties;
         let schedules = jobs.iter().map(|job| (job.name.clone(), job.schedule)).collect();
         let actions = jobs.into_iter().map(|job| (job.name, job.action)).collect();
         let agenda = Agenda::new(schedules, random);

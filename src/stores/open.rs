@@ -14,9 +14,7 @@ pub async fn open(
 ) -> Result<Arc<dyn Store>, StoreError> {
     match config {
         StoreConfig::Memory => Ok(Arc::new(super::memory::Memory::new())),
-        StoreConfig::Sqlite { path } => {
-            Ok(Arc::new(super::sqlite::Sqlite::open(path, cluster, deadline).await?))
-        }
-        StoreConfig::Datastore(_) => Err(StoreError::Unfit("to come".to_owned())),
+        StoreConfig::Sqlite { path } => super::sqlite::open(path, cluster, deadline).await,
+        StoreConfig::Datastore(place) => super::datastore::open(place, cluster, deadline).await,
     }
 }

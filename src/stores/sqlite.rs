@@ -21,6 +21,7 @@ mod place;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ pub struct Sqlite {
 }
 
 type Call = Box<dyn FnOnce(&mut File) + Send>;
+
+/// Opens the file that the configuration names.
+pub(super) async fn open(
+    path: &Path,
+    cluster: &str,
+    deadline: Duration,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(Sqlite::open(path, cluster, deadline).await?))
+}
 
 impl Sqlite {
     /// Opens the file at `path`, or creates it, for the rows of `cluster`. No call, this one
