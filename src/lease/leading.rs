@@ -142,6 +142,8 @@ impl Lease {
         let successor = self.successor(index, exit, me);
         let seat = &mut self.seats[index];
         match (exit, successor) {
+            // A hand-over in doubt cannot be taken back, only be followed by a release.
+            _ if seat.surrendering() => {}
             (Exit::Balance, None) => {
                 seat.exit = None;
                 return seat.report().map(keep);
