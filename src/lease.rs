@@ -30,7 +30,9 @@
 //!    the rival's own clock from the arrival of the answer that first showed it to the send of the
 //!    last read that still shows it, is deleted by compare-and-set on that version. A job is free
 //!    when its row has no holder, or names a life whose row was missing at a moment after the job's
-//!    row was known. Taking raises the term.
+//!    row was known. Taking raises the term. It rests on a version of the job's row, so one that is
+//!    not there is made first, and on the cluster's row, read after that: else a store might have
+//!    been lost, and the row restored, while its leader goes on until his horizon.
 //! 6. *Hand over* only when the work is joined. From sending it this instance leads no more,
 //!    whatever becomes of the write, until a higher version names it again.
 //! 7. *At most once.* An occurrence is recorded in the lease row, by compare-and-set, on a row that
@@ -144,7 +146,7 @@ pub struct Lease {
     moved: u64,
     draining: bool,
 
-    cluster: Option<(Version, Cluster, Instant)>,
+    cluster: Option<Met>,
     /// Until when nobody may campaign, because leaders of a lost store may still trust theirs.
     settling: Option<Instant>,
     /// The store whose settling this process has waited for.
@@ -173,6 +175,16 @@ pub struct Lease {
     campaign_at: Instant,
     /// When all lease rows are read again.
     sweep_at: Instant,
+}
+
+/// The cluster's row, as it was last read.
+#[derive(Debug)]
+struct Met {
+    version: Version,
+    row: Cluster,
+    /// When that read left, and when it came back.
+    sent: Instant,
+    seen: Instant,
 }
 
 /// What a request was for.
@@ -368,7 +380,7 @@ impl Lease {
         if !self.looking() && now >= self.members.next_look(&self.timing) {
             self.want.members = true;
             self.want.cluster |=
-                self.cluster.as_ref().is_none_or(|(_, _, seen)| now >= *seen + self.timing.heartbeat / 2);
+                self.cluster.as_ref().is_none_or(|met| now >= met.seen + self.timing.heartbeat / 2);
         }
     }
 

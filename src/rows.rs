@@ -132,6 +132,11 @@ impl Lease {
             placed: None,
         }
     }
+
+    /// When the last occurrence that was launched was due.
+    pub fn due(&self) -> Option<Wall> {
+        self.cursor.as_ref().map(|cursor| cursor.due)
+    }
 }
 
 /// Why a row cannot be understood.

@@ -142,6 +142,8 @@ impl Lease {
         let successor = self.successor(index, exit, me);
         let seat = &mut self.seats[index];
         match (exit, successor) {
+            // A hand-over in doubt cannot be taken back, only be followed by a release.
+            _ if seat.surrendering() => {}
             (Exit::Balance, None) => {
                 seat.exit = None;
                 return seat.report().map(keep);
@@ -188,7 +190,10 @@ impl Lease {
             self.campaign_at = self.campaign_at.min(turn);
             return None;
         }
-        let row = self.seats[index].take(self.hand(me, now));
+        let seat = &self.seats[index];
+        // A row that is not there looks the same in every store: it is made first, and taken then.
+        let born = seat.version() != Some(Version::ABSENT);
+        let row = if born { seat.take(self.hand(me, now)) } else { seat.row.clone() };
         Some(Writing { row, successor: None })
     }
 
@@ -197,14 +202,25 @@ impl Lease {
     fn is_free(&mut self, index: usize) -> bool {
         let seat = &self.seats[index];
         let (Some((_, learned)), holder) = (seat.known, seat.row.holder) else { return false };
-        let Some(holder) = holder else { return true };
-        if self.past.contains(&holder) || self.members.gone_since(holder, learned) {
-            return true;
+        let over = |holder| self.past.contains(&holder) || self.members.gone_since(holder, learned);
+        if holder.is_none_or(over) {
+            return self.is_same_store_since(learned);
         }
-        if Some(holder) != self.incarnation() && self.members.met(holder).is_none() {
+        if holder != self.incarnation() && holder.is_none_or(|holder| self.members.met(holder).is_none()) {
             self.want.members = true;
         }
         false
+    }
+
+    /// Whether the store still was the one we met at a moment after `moment`. If it may have been lost,
+    /// the row may be one that others restored, while a leader who knows of no loss goes on.
+    fn is_same_store_since(&mut self, moment: Instant) -> bool {
+        let same = self.cluster.as_ref().is_some_and(|met| met.sent > moment);
+        if !same {
+            self.want.cluster = true;
+            self.want.members = true;
+        }
+        same
     }
 
     /// What became of writes of lease rows.
@@ -264,45 +280,26 @@ impl Lease {
             Leases::All => (0..self.jobs.len()).collect(),
             Leases::These(jobs) => jobs.iter().filter_map(|job| self.seat_of(job)).collect(),
         };
-        for index in asked {
-            let found = rows.remove(&self.jobs[index]);
-            if !self.take_in_lease(index, now, sent, found, out) {
-                return self.regress(
-                    now,
-                    &format!("the row of job {} is older than it was", self.jobs[index]),
-                    out,
-                );
+        let absent = || Found { version: Version::ABSENT, age: None, row: Ok(rows::Lease::unborn()) };
+        let found =
+            asked.into_iter().map(|index| (index, rows.remove(&self.jobs[index]).unwrap_or_else(absent)));
+        let found: Vec<_> = found.collect();
+        if let Some((lost, _)) = found.iter().find(|(index, found)| self.seats[*index].has_lost(sent, found))
+        {
+            let what = format!("the row of job {} is older than it was", self.jobs[*lost]);
+            return self.regress(now, &what, out);
+        }
+        for (index, found) in found {
+            let seat = &mut self.seats[index];
+            seat.unsure.take_if(|since| sent >= *since);
+            if !seat.exceeds(&found) {
+                self.adopt(index, found.version, found.row, now, out);
             }
+            self.enqueue(index);
         }
         if *wanted == Leases::All {
             self.release_strays(now, rows, out);
         }
-    }
-
-    /// Takes in what a read shows of one job. False if it shows less than was known when it left.
-    fn take_in_lease(
-        &mut self,
-        index: usize,
-        now: Instant,
-        sent: Instant,
-        found: Option<Found<rows::Lease>>,
-        out: &mut Vec<Output>,
-    ) -> bool {
-        let seat = &mut self.seats[index];
-        if seat.unsure.is_some_and(|since| sent >= since) {
-            seat.unsure = None;
-        }
-        let absent = || Found { version: Version::ABSENT, age: None, row: Ok(rows::Lease::unborn()) };
-        let found = found.unwrap_or_else(absent);
-        if let Some((version, learned)) = seat.known {
-            let fallen = found.row.as_ref().is_ok_and(|row| row.term < seat.row.term);
-            if found.version < version || (found.version > version && fallen) {
-                return sent <= learned;
-            }
-        }
-        self.adopt(index, found.version, found.row, now, out);
-        self.enqueue(index);
-        true
     }
 
     /// Takes in a newer row, whoever wrote it, and draws the consequences.

@@ -2,7 +2,7 @@
 
 use super::messages::{Answer, Ending, Found, Leases, Note, Output, RequestId, RowWrite, View, Wanted};
 use super::session::{Live, Session};
-use super::{Asked, Balance, Lease, MOST_PAST};
+use super::{Asked, Balance, Lease, MOST_PAST, Met};
 use crate::machine::{ClusterId, Incarnation};
 use crate::rows::{Cluster, Member, SCHEMA};
 use crate::stores::{Outcome, Version};
@@ -73,7 +73,7 @@ impl Lease {
 
     /// Learns which store this is. An absent or different row is innocent only at the first meeting.
     fn meet(&mut self, now: Instant, sent: Instant, found: Option<Found<Cluster>>, out: &mut Vec<Output>) {
-        let known = self.cluster.as_ref().map(|(_, row, seen)| (row.id, row.wishes, *seen));
+        let known = self.cluster.as_ref().map(|met| (met.row.id, met.row.wishes, met.seen));
         let stale = known.is_some_and(|(_, _, seen)| sent < seen);
         match (found, known) {
             _ if stale => {}
@@ -103,7 +103,7 @@ impl Lease {
                     self.settling = Some(now + self.timing.ttl);
                     out.push(Output::Note(Note::Settling(self.timing.ttl)));
                 }
-                self.cluster = Some((version, row, now));
+                self.cluster = Some(Met { version, row, sent, seen: now });
                 if matches!(self.session, Session::Meeting) && !self.draining {
                     self.register(now, out);
                 }
@@ -117,7 +117,7 @@ impl Lease {
             return;
         }
         self.settling = None;
-        if let Some((version, row, _)) = &self.cluster {
+        if let Some(Met { version, row, .. }) = &self.cluster {
             self.settled = Some(row.id);
             let row = Cluster { settled: true, ..row.clone() };
             let base = *version;

@@ -75,7 +75,9 @@ impl Members {
             let since = now.back(found.age.unwrap_or_default());
             let aged = found.age.is_some();
             let sighting = match before.remove(&id) {
-                Some(mut known) if found.version <= known.version => {
+                // Read before the answer that showed more: its age is that of another heartbeat.
+                Some(known) if found.version < known.version => known,
+                Some(mut known) if found.version == known.version => {
                     known.since = known.since.min(since);
                     known.missed += u32::from(sent >= known.next_beat());
                     known

@@ -5,7 +5,7 @@
 //! write that brings the row nearer to the wishes. Whatever a store answers, the row is looked at
 //! again and the next write derived anew, so there is no path for "the write came back like that".
 
-use super::messages::Launch;
+use super::messages::{Found, Launch};
 use crate::machine::{Incarnation, RunId, Term};
 use crate::rows::{Cursor, Lease, RowError, RunState};
 use crate::stores::Version;
@@ -114,6 +114,20 @@ impl Seat {
         self.surrendered.is_some() && self.surrendered == self.version()
     }
 
+    /// Whether a read that left at `sent` shows less than was known by then.
+    pub(super) fn has_lost(&self, sent: Instant, found: &Found<Lease>) -> bool {
+        self.known.is_some_and(|(_, learned)| sent > learned) && self.exceeds(found)
+    }
+
+    /// Whether more is known than was found: no version is lower than one before it, and in a higher
+    /// one neither term nor cursor is.
+    pub(super) fn exceeds(&self, found: &Found<Lease>) -> bool {
+        let fallen = |row: &Lease| row.term < self.row.term || row.due() < self.row.due();
+        self.version().is_some_and(|known| {
+            found.version < known || (found.version > known && found.row.as_ref().is_ok_and(fallen))
+        })
+    }
+
     /// Takes in a row that was read or written. Only a higher version is news.
     pub(super) fn adopt(&mut self, version: Version, row: Result<Lease, RowError>, now: Instant) -> bool {
         if self.version().is_some_and(|known| version <= known) {
@@ -153,8 +167,7 @@ impl Seat {
     /// The row that brings back what an earlier store lost, or `None` when nothing is missing.
     pub(super) fn restore(&self) -> Option<Lease> {
         let lost = self.lost.as_ref()?;
-        let due = |row: &Lease| row.cursor.as_ref().map(|cursor| cursor.due);
-        let (fallen, behind) = (self.row.term < lost.term, due(&self.row) < due(lost));
+        let (fallen, behind) = (self.row.term < lost.term, self.row.due() < lost.due());
         (fallen || behind).then(|| Lease {
             // Who has begun to lead meanwhile does so at a term of his own.
             term: if !fallen {
