@@ -1,10 +1,218 @@
-//! To come.
-use super::{Store, StoreError};
+//! Rows in Google's Datastore, or in one of its emulators, over gRPC.
+//!
+//! * **Keys.** Every row is `Cluster/<cluster>/<kind>/<id>`, the `Cluster` row included. One ancestor
+//!   makes the queries for whole kinds strongly consistent, everywhere.
+//! * **Compare-and-set** is one non-transactional commit whose mutations name the version they rest
+//!   on and fail otherwise. Of a batch that fails, the rows before the stale one *were* applied, so
+//!   its outcomes are unknown. Transactions are never held: the Firestore emulator lets an abandoned
+//!   one block every other writer.
+//! * **Ages** come from the server's own stamps, and only from Google's servers: an emulator's clock
+//!   is its machine's and can step.
+//! * **Silence.** A call that was not answered in time takes its connection with it: the next call
+//!   dials anew and never queues behind a dead one.
+
+mod entity;
+mod line;
+mod options;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
-pub(super) async fn open(
-    _: &crate::config::DatastoreConfig,
-    _: &str,
-    _: std::time::Duration,
-) -> Result<Arc<dyn Store>, StoreError> {
-    Err(StoreError::Unfit(String::new()))
+
+use gcloud_sdk::google::datastore::v1;
+use gcloud_sdk::tonic::{Code, Status};
+use tokio::task::JoinSet;
+use v1::commit_request::Mode;
+use v1::mutation::{ConflictDetectionStrategy, ConflictResolutionStrategy, Operation};
+use v1::query_result_batch::MoreResultsType;
+use v1::read_options::{ConsistencyType, ReadConsistency};
+
+use self::line::{Client, Line};
+pub use self::options::Options;
+use super::{Change, Key, Kind, Outcome, Pending, Query, Row, Snapshot, Store, StoreError, Traits, Version};
+
+/// Most keys in one lookup: Datastore's limit.
+const MOST_KEYS: usize = 1000;
+/// How a server complains, of an invalid argument, about a base above the row's version.
+const NEWER_BASE: &str = "Invalid base version";
+
+/// One cluster's rows in Datastore.
+pub struct Datastore {
+    options: Arc<Options>,
+    line: Line,
+    strategy: ConflictResolutionStrategy,
+}
+
+impl Datastore {
+    /// Gets ready to call; the first call connects. Must be called within a Tokio runtime.
+    pub fn open(options: Options) -> Result<Self, StoreError> {
+        let line = Line::new(&options)?;
+        Ok(Self { options: Arc::new(options), line, strategy: ConflictResolutionStrategy::Fail })
+    }
+
+    /// For tests only: leaves conflicts to the server, and the Firestore emulator then overwrites
+    /// whatever is there. A store like this is what [`super::prove`] is there to refuse.
+    #[must_use]
+    pub fn careless(self) -> Self {
+        Self { strategy: ConflictResolutionStrategy::ServerValue, ..self }
+    }
+
+    fn commit_request(&self, changes: Vec<Change>) -> Result<v1::CommitRequest, StoreError> {
+        let mutations = changes.into_iter().map(|change| self.mutation(change));
+        Ok(v1::CommitRequest {
+            project_id: self.options.project.clone(),
+            database_id: self.options.database.clone(),
+            mode: Mode::NonTransactional.into(),
+            mutations: mutations.collect::<Result<_, _>>()?,
+            ..Default::default()
+        })
+    }
+
+    fn mutation(&self, Change { key, base, fields }: Change) -> Result<v1::Mutation, StoreError> {
+        let base = i64::try_from(base.0).unwrap_or(i64::MAX);
+        let path = entity::key(&self.options, &key);
+        let operation = match fields {
+            Some(fields) => {
+                let unstorable = |what| StoreError::Denied(format!("{key:?} cannot be stored: {what}"));
+                let properties = entity::properties(fields).map_err(unstorable)?;
+                Operation::Upsert(v1::Entity { key: Some(path), properties })
+            }
+            None => Operation::Delete(path),
+        };
+        Ok(v1::Mutation {
+            operation: Some(operation),
+            conflict_detection_strategy: Some(ConflictDetectionStrategy::BaseVersion(base)),
+            conflict_resolution_strategy: self.strategy.into(),
+            ..Default::default()
+        })
+    }
+}
+
+impl Store for Datastore {
+    fn read(&self, query: Query) -> Pending<'_, Result<Snapshot, StoreError>> {
+        let options = Arc::clone(&self.options);
+        Box::pin(self.line.call(|client| read(client, options, query)))
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> Pending<'_, Result<Vec<Outcome>, StoreError>> {
+        Box::pin(async move {
+            let count = changes.len();
+            let request = self.commit_request(changes)?;
+            self.line.call(|client| commit(client, request, count)).await
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.options.to_string()
+    }
+
+    fn traits(&self) -> Traits {
+        Traits { volatile: self.options.emulator.is_some(), alone: false }
+    }
+}
+
+impl fmt::Debug for Datastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datastore").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+async fn commit(
+    mut client: Client,
+    request: v1::CommitRequest,
+    count: usize,
+) -> Result<Vec<Outcome>, Status> {
+    if count == 0 {
+        return Ok(vec![]);
+    }
+    let results = match client.commit(request).await {
+        Ok(answer) => answer.into_inner().mutation_results,
+        Err(status) if is_conflict(&status) && count == 1 => return Ok(vec![Outcome::Conflict]),
+        Err(status) if is_conflict(&status) => return Ok(vec![Outcome::Unknown; count]),
+        Err(status) => return Err(status),
+    };
+    if results.len() != count {
+        return Err(Status::internal(format!("{} results for {count} changes", results.len())));
+    }
+    Ok(results.into_iter().map(outcome).collect())
+}
+
+fn is_conflict(status: &Status) -> bool {
+    status.code() == Code::FailedPrecondition
+        || status.code() == Code::InvalidArgument && status.message().contains(NEWER_BASE)
+}
+
+fn outcome(result: v1::MutationResult) -> Outcome {
+    if result.conflict_detected {
+        Outcome::Conflict
+    } else {
+        Outcome::Done(Version(u64::try_from(result.version).unwrap_or_default()))
+    }
+}
+
+/// Reads all parts of `query` at once. Dropping it ends them.
+async fn read(client: Client, options: Arc<Options>, query: Query) -> Result<Snapshot, Status> {
+    let mut parts = JoinSet::new();
+    let keys: Vec<Key> = query.keys.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    for chunk in keys.chunks(MOST_KEYS) {
+        parts.spawn(lookup(client.clone(), Arc::clone(&options), chunk.to_vec()));
+    }
+    for kind in query.kinds.into_iter().collect::<BTreeSet<_>>() {
+        parts.spawn(all_of(client.clone(), Arc::clone(&options), kind));
+    }
+    let mut rows = BTreeMap::new();
+    while let Some(part) = parts.join_next().await {
+        let found = part.map_err(|error| Status::internal(error.to_string()))??;
+        rows.extend(found.into_iter().map(|row| (row.key.clone(), row)));
+    }
+    Ok(Snapshot { rows: rows.into_values().collect() })
+}
+
+async fn lookup(mut client: Client, options: Arc<Options>, keys: Vec<Key>) -> Result<Vec<Row>, Status> {
+    let mut rows = Vec::with_capacity(keys.len());
+    let mut wanted: Vec<_> = keys.iter().map(|key| entity::key(&options, key)).collect();
+    while !wanted.is_empty() {
+        let request = v1::LookupRequest {
+            project_id: options.project.clone(),
+            database_id: options.database.clone(),
+            read_options: Some(strong()),
+            keys: wanted,
+            ..Default::default()
+        };
+        let answer = client.lookup(request).await?.into_inner();
+        let found = answer.found.into_iter();
+        rows.extend(found.filter_map(|found| entity::row(&options, found, answer.read_time)));
+        wanted = answer.deferred;
+    }
+    Ok(rows)
+}
+
+async fn all_of(mut client: Client, options: Arc<Options>, kind: Kind) -> Result<Vec<Row>, Status> {
+    let mut rows = Vec::new();
+    let mut query = entity::all_of(&options, kind);
+    loop {
+        let request = v1::RunQueryRequest {
+            project_id: options.project.clone(),
+            database_id: options.database.clone(),
+            partition_id: Some(entity::partition(&options)),
+            read_options: Some(strong()),
+            query_type: Some(v1::run_query_request::QueryType::Query(query.clone())),
+            ..Default::default()
+        };
+        let batch = client.run_query(request).await?.into_inner().batch;
+        let batch = batch.ok_or_else(|| Status::internal("a query was answered without a batch"))?;
+        let more = batch.more_results();
+        let found = batch.entity_results.into_iter();
+        rows.extend(found.filter_map(|found| entity::row(&options, found, batch.read_time)));
+        if more != MoreResultsType::NotFinished {
+            return Ok(rows);
+        }
+        query.start_cursor = batch.end_cursor;
+    }
+}
+
+fn strong() -> v1::ReadOptions {
+    let strong = ConsistencyType::ReadConsistency(ReadConsistency::Strong.into());
+    v1::ReadOptions { consistency_type: Some(strong) }
 }
