@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tenure::commands::status::status;
+use tenure::commands::step_down::step_down;
 use tenure::config::{self, Config, Shown, Source, StoreConfig, Surroundings};
 use tenure::failure::Failure;
 use tenure::log::{self, Destination, Style};
@@ -14,7 +16,6 @@ use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
 use tenure::sim;
 use tenure::stores;
-use tenure::stubs;
 use tenure::time::SystemClock;
 
 use flags::Settings;
@@ -50,8 +51,6 @@ enum Command {
     Prove(Prove),
     /// Run simulated instances in simulated worlds, one for each seed
     Sim(Sim),
-    /// Measure the store
-    Bench(Settings),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Look),
@@ -130,7 +129,10 @@ impl Cli {
             }
             Command::Status(shape) => {
                 let config = load_quietly(&shape.settings)?;
-                let status = wait(stubs::status(&config))?;
+                let status = wait(async {
+                    let store = open(&config).await?;
+                    Ok(status(&*store, &SystemClock).await?)
+                })?;
                 match shape.output {
                     Output::Table => print(&status.to_string()),
                     Output::Json => print(&serde_json::json!(status).to_string()),
@@ -138,7 +140,11 @@ impl Cli {
             }
             Command::StepDown(StepDown { job, to, settings }) => {
                 let config = load_quietly(&settings)?;
-                print(&wait(stubs::step_down(&config, &job, to.as_deref()))?)
+                let moved = wait(async {
+                    let store = open(&config).await?;
+                    Ok(step_down(&*store, config.timing.ttl, &job, to.as_deref()).await?)
+                })?;
+                print(&moved.to_string())
             }
             Command::Prove(Prove { duration, instances, jobs, seed, settings }) => {
                 let config = load(&settings)?;
@@ -159,7 +165,6 @@ impl Cli {
                     count => Err(Failure::Other(format!("{count} of {seeds} worlds broke the law"))),
                 }
             }
-            Command::Bench(settings) => print(&wait(stubs::bench(&load_quietly(&settings)?))?),
             Command::Config(Look::Check(settings)) => print(&check(&load(&settings)?)),
             Command::Config(Look::Show(Shape { output, settings })) => {
                 let shown = load(&settings)?.shown;
@@ -202,6 +207,10 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(LAST_MOMENT);
     result
+}
+
+async fn open(config: &Config) -> Result<Arc<dyn stores::Store>, Failure> {
+    Ok(stores::open(&config.store, &config.cluster, config.timing.request).await?)
 }
 
 /// Opens the configured store for rows that are nobody's but the proof's.

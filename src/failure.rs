@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::iter::successors;
 
+use crate::commands::step_down::StepDownError;
 use crate::config::ConfigError;
 use crate::stores::StoreError;
 
@@ -16,9 +17,9 @@ pub enum Failure {
     /// The store did not answer, or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What was asked can only be done by a leader, or at another moment.
-    #[error("{0}")]
-    NotNow(String),
+    /// The job stays where it is.
+    #[error(transparent)]
+    StepDown(StepDownError),
     /// A second signal, while the work was still ending.
     #[error("stopped at once by a second signal; work that was running may have been cut short")]
     Signal(u8),
@@ -34,11 +35,23 @@ impl Failure {
             Self::Other(_) | Self::Store(StoreError::Unfit(_)) => 1,
             Self::Config(error) if error.is_usage() => 2,
             Self::Store(StoreError::Unreachable(_)) => 69,
-            Self::NotNow(_) => 75,
+            Self::StepDown(error) => {
+                if error.is_temporary() {
+                    75
+                } else {
+                    1
+                }
+            }
             Self::Store(StoreError::Denied(_)) => 77,
             Self::Config(_) => 78,
             Self::Signal(number) => 128 + (number & 0x7f),
         }
+    }
+}
+
+impl From<StepDownError> for Failure {
+    fn from(error: StepDownError) -> Self {
+        if let StepDownError::Store(error) = error { Self::Store(error) } else { Self::StepDown(error) }
     }
 }
 

@@ -19,5 +19,4 @@ pub mod run;
 pub mod schedulers;
 pub mod sim;
 pub mod stores;
-pub mod stubs;
 pub mod time;

@@ -154,7 +154,7 @@ pub async fn step_down(
     drop(announce(store).await);
     let waited = failover * 2;
     let moved = async {
-        let (_, moved) =
+        let ((), moved) =
             tokio::join!(wake(leader.url.clone(), vec![job.clone()]), watch(store, job, &row, &leader.name));
         moved
     };

@@ -1,7 +1,7 @@
 //! HTTP: what an instance shows of itself, and the bell that others ring. One file a kind of answer.
 //!
 //! Nothing here changes state: a wake-up causes a read and nothing else. Whatever floods in, the
-//! machine notices at most one look and one wake-up every few milliseconds ([`gate`]), and every
+//! machine notices at most one look and one wake-up every few milliseconds (`gate`), and every
 //! request, body, connection and wait has a limit.
 
 mod api;

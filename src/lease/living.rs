@@ -132,9 +132,9 @@ impl Lease {
         let rebuilding = self.traits.volatile;
         out.push(Output::Note(Note::Regressed { what: what.to_owned(), rebuilding }));
         if rebuilding {
-            self.stop_leading(now, out)
+            self.stop_leading(now, out);
         } else {
-            self.bar(now, out)
+            self.bar(now, out);
         }
         self.cluster = None;
         self.settling = None;

@@ -89,9 +89,8 @@ impl World {
         require(self.crew[who].leads(job, self.now) == Some(term), || {
             format!("job {job} was granted {run:?} without leading at term {term}")
         })?;
-        for other in (0..self.crew.len()).filter(|other| self.crew[*other].works(job, self.now)) {
-            return Err(format!("job {job} runs on {who} while it still runs on {other}"));
-        }
+        let busy = (0..self.crew.len()).find(|other| self.crew[*other].works(job, self.now));
+        require(busy.is_none(), || format!("job {job} runs on {who} while it still runs on {busy:?}"))?;
         let until = self.horizon(who, job);
         let desk = self.desk(who, job);
         let launch = desk.launch.take().filter(|(launch, _)| launch.run == run);

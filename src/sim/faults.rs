@@ -31,7 +31,7 @@ impl World {
             Fault::Cut => self.cut(victim, lasting),
             Fault::Outage => (0..self.crew.len()).for_each(|index| self.cut(index, lasting)),
             Fault::Jump => return self.jump(victim),
-            Fault::Wish => return self.wish(),
+            Fault::Wish => self.wish(),
             Fault::Wipe => self.wipe(),
         }
         Ok(())
@@ -116,17 +116,16 @@ impl World {
     }
 
     /// A person wants a job to move, to somebody who may well be gone.
-    fn wish(&mut self) -> Verdict {
+    fn wish(&mut self) {
         let job = self.random.usize(..self.jobs.len());
         let job = self.jobs[job].clone();
         let members: Vec<_> = self.store.incarnations().collect();
         let to = self.random.choice(members).filter(|_| self.random.bool());
-        let Some(((version, lease), (base, cluster))) = self.store.wishing(&job) else { return Ok(()) };
+        let Some(((version, lease), (base, cluster))) = self.store.wishing(&job) else { return };
         let wished = Lease { wish: Some(Wish::StepDown { to }), ..lease };
         let row = RowWrite::Lease(job, Box::new(wished));
         let wishes = RowWrite::Cluster(Cluster { wishes: cluster.wishes + 1, ..cluster });
         self.store.commit(self.now, &[Write { base: version, row }, Write { base, row: wishes }]);
-        Ok(())
     }
 
     fn wipe(&mut self) {

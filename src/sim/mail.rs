@@ -110,7 +110,8 @@ impl World {
     pub(super) fn timeout(&mut self, who: Whom, id: RequestId) -> Verdict {
         let Some(process) = self.process(who) else { return Ok(()) };
         if process.asleep.is_some() {
-            return self.postpone(who, Event::Timeout(who, id));
+            self.postpone(who, Event::Timeout(who, id));
+            return Ok(());
         }
         if process.pending.remove(&id) { self.answer(who, id, Answer::Silence) } else { Ok(()) }
     }

@@ -1,9 +1,9 @@
 //! A simulated world, to find out what the lease machine does where no test can take it.
 //!
 //! Each seed is a world of its own: instances with clocks that disagree, a store that is far away,
-//! and [weather](weather) in between. The machine in it is the one of production, unchanged; the
+//! and weather in between. The machine in it is the one of production, unchanged; the
 //! rest is a queue of events in true time, which nobody in the world knows. After every step the
-//! [law](law) is checked, and at the end, after a calm, that every job has found its leader.
+//! law is checked, and at the end, after a calm, that every job has found its leader.
 //! The same seed always makes the same world, so a violation is found again by its seed.
 
 mod clock;

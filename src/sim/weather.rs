@@ -12,6 +12,7 @@ use crate::stores::Traits;
 
 /// One seed's world, before it begins to move.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a coin that the seed tossed")]
 pub(super) struct Weather {
     pub(super) timing: Timing,
     pub(super) instances: usize,

@@ -191,7 +191,10 @@ impl World {
             Event::Ended { who, job, run } if self.awake(who) => {
                 self.end(who.index, job, run).map_or(Ok(()), |input| self.step(who.index, Some(input)))
             }
-            Event::Due { who, .. } | Event::Ended { who, .. } => self.postpone(who, event),
+            Event::Due { who, .. } | Event::Ended { who, .. } => {
+                self.postpone(who, event);
+                Ok(())
+            }
             Event::Strike(fault, mean) => self.strike(fault, mean),
             Event::Drain(index) => self.drain(index),
             Event::Resume(who) => self.resume(who),
@@ -212,11 +215,10 @@ impl World {
     }
 
     /// Plans again, for when its process wakes up, what came while it stood still.
-    pub(super) fn postpone(&mut self, who: Whom, event: Event) -> Verdict {
+    pub(super) fn postpone(&mut self, who: Whom, event: Event) {
         if let Some(until) = self.process(who).and_then(|process| process.asleep) {
             self.schedule_at(until, event);
         }
-        Ok(())
     }
 
     /// The process that runs on an instance now.
@@ -301,7 +303,7 @@ impl World {
         let deadline = process.machine.deadline();
         require(deadline > now, || format!("{index} was told the time and still wants it at {deadline:?}"))?;
         self.mark(index, outputs.len(), deadline);
-        self.tell(|_| outputs.iter().map(|output| format!("    {output:?}\n")).collect());
+        self.tell(|_| format!("    {outputs:?}\n"));
         self.claim(index, now)?;
         for output in outputs {
             self.obey(index, output)?;

@@ -19,6 +19,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gcloud_sdk::google::datastore::v1;
 use gcloud_sdk::tonic::{Code, Status};
@@ -31,11 +32,21 @@ use v1::read_options::{ConsistencyType, ReadConsistency};
 use self::line::{Client, Line};
 pub use self::options::Options;
 use super::{Change, Key, Kind, Outcome, Pending, Query, Row, Snapshot, Store, StoreError, Traits, Version};
+use crate::config::DatastoreConfig;
 
 /// Most keys in one lookup: Datastore's limit.
 const MOST_KEYS: usize = 1000;
 /// How a server complains, of an invalid argument, about a base above the row's version.
 const NEWER_BASE: &str = "Invalid base version";
+
+/// Opens the store at `place`. No call takes longer than `deadline`.
+pub(super) fn open(
+    place: &DatastoreConfig,
+    cluster: &str,
+    deadline: Duration,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(Datastore::open(Options::new(place, cluster, deadline))?))
+}
 
 /// One cluster's rows in Datastore.
 pub struct Datastore {
@@ -135,7 +146,7 @@ async fn commit(
     if results.len() != count {
         return Err(Status::internal(format!("{} results for {count} changes", results.len())));
     }
-    Ok(results.into_iter().map(outcome).collect())
+    Ok(results.iter().map(outcome).collect())
 }
 
 fn is_conflict(status: &Status) -> bool {
@@ -143,7 +154,7 @@ fn is_conflict(status: &Status) -> bool {
         || status.code() == Code::InvalidArgument && status.message().contains(NEWER_BASE)
 }
 
-fn outcome(result: v1::MutationResult) -> Outcome {
+fn outcome(result: &v1::MutationResult) -> Outcome {
     if result.conflict_detected {
         Outcome::Conflict
     } else {

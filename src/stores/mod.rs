@@ -21,17 +21,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub mod conformance;
-#[cfg(not(feature = "datastore"))]
-#[path = "absent.rs"]
-mod datastore;
 #[cfg(feature = "datastore")]
 pub mod datastore;
 pub mod flaky;
 pub mod memory;
 mod open;
-#[cfg(not(feature = "sqlite"))]
-#[path = "absent.rs"]
-mod sqlite;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

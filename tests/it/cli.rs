@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tenure::commands::step_down::StepDownError;
 use tenure::failure::Failure;
 use tenure::stores::StoreError;
 
@@ -144,7 +145,7 @@ fn exit_codes_tell_a_supervisor_what_to_do() {
         (Failure::Other("why".to_owned()), 1),
         (store(StoreError::Unfit), 1),
         (store(StoreError::Unreachable), 69),
-        (Failure::NotNow("why".to_owned()), 75),
+        (Failure::StepDown(StepDownError::Alone("tidy".parse().unwrap())), 75),
         (store(StoreError::Denied), 77),
         (Failure::Signal(2), 130),
         (Failure::Signal(15), 143),

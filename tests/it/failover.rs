@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::fleet::{Fleet, assert_exclusive};
+use crate::fleet::{Fleet, assert_exclusive, now};
 
 const FAILOVER: Duration = Duration::from_secs(1);
 
@@ -45,14 +45,14 @@ fn a_killed_leader_is_replaced_and_nothing_runs_twice() {
     fleet.start();
     let mut term = 0;
     for round in 0..3 {
-        let (leader, now) = fleet.next_leader("job-0", term);
-        term = now;
+        let (leader, held) = fleet.next_leader("job-0", term);
+        term = held;
         sleep(FAILOVER);
-        let (leader, now) = fleet.leader("job-0").filter(|(_, now)| *now > term).unwrap_or((leader, now));
-        let killed = Instant::now();
+        let (leader, held) = fleet.leader("job-0").filter(|(_, held)| *held > term).unwrap_or((leader, held));
+        let killed = now();
         fleet.node(&leader).signal(Signal::KILL);
-        let (_, next) = fleet.next_leader("job-0", now);
-        assert!(killed.elapsed() < FAILOVER * 5, "{:?}", killed.elapsed());
+        let (_, next) = fleet.next_leader("job-0", held);
+        assert!(now().since(killed) < FAILOVER * 5, "{:?}", now().since(killed));
         term = next - 1;
         fleet.remove(&leader);
         if round < 2 {
@@ -69,14 +69,14 @@ fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     let (leader, _) = fleet.next_leader("job-0", 0);
     fleet.start();
     sleep(FAILOVER / 2);
-    let told = Instant::now();
+    let told = now();
     fleet.node(&leader).signal(Signal::TERM);
     let mut node = fleet.remove(&leader);
     let status = node.child.wait().unwrap();
     assert!(status.success(), "{status}");
     fleet.next_leader("job-0", 1);
     fleet.next_leader("job-1", 1);
-    assert!(told.elapsed() < FAILOVER * 2, "{:?}", told.elapsed());
+    assert!(now().since(told) < FAILOVER * 2, "{:?}", now().since(told));
     let lines = fleet.lines();
     assert!(lines.iter().any(|line| line.is("lease.handed_over")), "handed over, not left to expire");
     assert_exclusive(&lines);
@@ -92,7 +92,7 @@ fn a_leader_that_stood_still_launches_nothing_under_its_old_term() {
     fleet.node(&leader).signal(Signal::STOP);
     fleet.next_leader("job-0", term);
     sleep(FAILOVER * 2);
-    let woken = Instant::now();
+    let woken = now();
     fleet.node(&leader).signal(Signal::CONT);
     fleet.wait("the leader of the past says that it lapsed", |lines| {
         lines.iter().find(|line| line.is("instance.lapsed") && line.process == leader).map(|_| ())

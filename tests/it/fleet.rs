@@ -1,16 +1,21 @@
 //! Real processes of the program, on loopback, with ports of their own and everything they log.
 
+use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tenure::time::{Clock, Instant, SystemClock};
 
 use crate::folder::Folder;
+
+/// No wait for a line takes longer, on however busy a machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Several instances of one cluster.
 pub(crate) struct Fleet {
@@ -57,9 +62,9 @@ impl Fleet {
         let config = folder.0.join("tenure.toml");
         let mut text = format!("failover = \"{failover}\"\ncluster = \"fleet\"\n");
         for job in 0..jobs {
-            text += &format!(
-                "[[job]]\nname = \"job-{job}\"\nevery = \"{every}\"\npreacher = {{ message = \"amen\", times = 1 }}\n"
-            );
+            let preacher = "{ message = \"amen\", times = 1 }";
+            writeln!(text, "[[job]]\nname = \"job-{job}\"\nevery = \"{every}\"\npreacher = {preacher}")
+                .unwrap();
         }
         std::fs::write(&config, text).unwrap();
         let env = vec![
@@ -97,7 +102,7 @@ impl Fleet {
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-                lines.lock().unwrap().push(Line { at: Instant::now(), process: from.clone(), json });
+                lines.lock().unwrap().push(Line { at: now(), process: from.clone(), json });
             }
         });
         self.nodes.push(Node { name: process.clone(), child });
@@ -111,8 +116,8 @@ impl Fleet {
 
     /// Waits until something is true of what was logged. Panics when it takes unreasonably long.
     pub(crate) fn wait<T>(&self, what: &str, mut check: impl FnMut(&[Line]) -> Option<T>) -> T {
-        let end = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < end {
+        let end = now() + PATIENCE;
+        while now() < end {
             if let Some(found) = check(&self.lines.lock().unwrap()) {
                 return found;
             }
@@ -120,9 +125,9 @@ impl Fleet {
         }
         let lines = self.lines();
         for line in lines.iter().rev().take(40).rev() {
-            println!("{} {}", line.process, line.json);
+            eprintln!("{} {}", line.process, line.json);
         }
-        panic!("did not come about within a minute: {what}");
+        panic!("did not come about within {PATIENCE:?}: {what}");
     }
 
     /// Who leads a job now, by the last word on it, and at which term.
@@ -170,6 +175,10 @@ impl Drop for Node {
         self.child.kill().unwrap_or_default();
         drop(self.child.wait());
     }
+}
+
+pub(crate) fn now() -> Instant {
+    SystemClock.now()
 }
 
 /// What must be true of every log: no occurrence twice, no term of two leaders, no term that falls.

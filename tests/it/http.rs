@@ -67,7 +67,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(SystemClock);
         let about = About { name: name.into(), url: format!("http://{address}"), version: "1.2.3".into() };
-        let schedule = Every::new(Duration::from_secs(3600)).unwrap();
+        let schedule = Every::new(Duration::from_hours(1)).unwrap();
         let action = Arc::new(Preacher { message: "amen".into(), times: 1, pause: Duration::ZERO });
         let names: Vec<_> = jobs.iter().map(|job| JobName::new(job).unwrap()).collect();
         let job = |name: &JobName| Job { name: name.clone(), schedule, action: action.clone() };
@@ -143,7 +143,7 @@ impl Server {
 
 /// Every byte of a name that could mean something else, as `%XX`.
 fn encoded(name: &str) -> String {
-    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    name.bytes().fold(String::new(), |path, byte| format!("{path}%{byte:02X}"))
 }
 
 #[tokio::test]
@@ -366,7 +366,7 @@ async fn noise_and_slowness_are_hung_up_on() {
     let (slow, idle) = (server.raw(b"GET / HTTP/1.1\r\nhost:"), server.raw(b""));
     let (slow, idle) = tokio::join!(slow, idle);
     assert!(slow.status != 200 && idle.status != 200);
-    let heads = (0..1000).map(|index| format!("h{index}: x\r\n")).collect::<String>();
+    let heads = "h: x\r\n".repeat(1000);
     assert_eq!(server.send("GET", "/", &heads, "").await.status, 431);
     assert_eq!(server.send("GET", "/", &format!("h: {}\r\n", "x".repeat(100_000)), "").await.status, 431);
     for noise in [

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::clone_on_ref_ptr,
+    clippy::print_stderr,
     reason = "tests"
 )]
 
@@ -11,6 +12,10 @@ mod cli;
 mod commands;
 mod compose;
 mod config;
+#[cfg(feature = "datastore")]
+mod datastore;
+#[cfg(feature = "datastore")]
+mod emulator;
 mod failover;
 mod fleet;
 mod folder;

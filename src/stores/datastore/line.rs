@@ -17,7 +17,7 @@ use super::{Options, verdict};
 use crate::stores::StoreError;
 
 /// An idle line is tried this often, so that nothing between us and the server forgets it.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// Largest answer that is read. The default of 4 MiB is less than a thousand full rows.
 const LARGEST_ANSWER: usize = 64 << 20;
 

@@ -61,10 +61,12 @@ fn refused_credentials(status: &Status) -> Option<String> {
     let error = status.source()?;
     let error =
         error.downcast_ref::<Box<SdkError>>().map(AsRef::as_ref).or(error.downcast_ref::<SdkError>())?;
-    match error.kind() {
-        ErrorKind::Credentials(error) if !error.is_transient() => Some(root(error)),
-        _ => None,
+    if let ErrorKind::Credentials(error) = error.kind()
+        && !error.is_transient()
+    {
+        return Some(root(error));
     }
+    None
 }
 
 #[cfg(test)]

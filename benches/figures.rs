@@ -1,0 +1,173 @@
+//! The figures that the README publishes: `cargo bench`.
+//!
+//! Real processes of the program, built as users build it, on an `SQLite` file, or on the Datastore
+//! that the environment names. Times are counted from outside: from the signal to the log line of the
+//! next leader. `FAILOVER` (seconds) and `ROUNDS` may be set.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a benchmark"
+)]
+#![allow(dead_code, unreachable_pub, reason = "it uses part of what the tests have")]
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+#[path = "../tests/it/fleet.rs"]
+mod fleet;
+#[path = "../tests/it/folder.rs"]
+mod folder;
+
+use fleet::{Fleet, assert_exclusive, now};
+
+fn main() {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let failover = Duration::from_secs(number("FAILOVER", 2));
+    let rounds = number("ROUNDS", 20);
+    println!("failover {failover:?}, {rounds} rounds, store {}", store());
+    cold_start();
+    crashes(failover, rounds);
+    departures(failover, rounds);
+    many_jobs(10_000, failover);
+    memory_of(10);
+}
+
+fn store() -> String {
+    std::env::var("DATASTORE_EMULATOR_HOST")
+        .map_or("sqlite".to_owned(), |host| format!("datastore at {host}"))
+}
+
+/// A fleet on the store that the environment names, in a cluster of its own.
+fn new_fleet(failover: Duration, jobs: usize, every: &str) -> Fleet {
+    let fleet = Fleet::new(&format!("{}ms", failover.as_millis()), jobs, every);
+    let Ok(host) = std::env::var("DATASTORE_EMULATOR_HOST") else { return fleet };
+    let cluster = format!("bench-{}", std::process::id() + u32::try_from(jobs).unwrap());
+    fleet.on(&[
+        ("DATASTORE_EMULATOR_HOST", &host),
+        ("DATASTORE_PROJECT_ID", "demo"),
+        ("TENURE_CLUSTER", &cluster),
+    ])
+}
+
+fn cold_start() {
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        let mut fleet = new_fleet(Duration::from_secs(2), 2, "1m");
+        let start = now();
+        fleet.start();
+        let led = fleet
+            .wait("leads", |lines| lines.iter().find(|line| line.is("lease.acquired")).map(|line| line.at));
+        times.push(led.since(start));
+    }
+    show("cold start, until it leads", &mut times);
+}
+
+/// `kill -9` of a leader: until somebody else leads its job.
+fn crashes(failover: Duration, rounds: u64) {
+    let mut fleet = new_fleet(failover, 3, "500ms");
+    for _ in 0..3 {
+        fleet.start();
+    }
+    let mut gaps = Vec::new();
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..rounds {
+        fleet.next_leader("job-0", 0);
+        sleep(failover + failover.mul_f64(random.f64()));
+        let (leader, term) = fleet.leader("job-0").unwrap();
+        let killed = now();
+        fleet.node(&leader).signal(Signal::KILL);
+        fleet.next_leader("job-0", term);
+        let next = fleet.wait("leads", |lines| {
+            let next = lines
+                .iter()
+                .find(|line| line.is("lease.acquired") && line.text("job") == "job-0" && line.term() > term);
+            next.map(|line| line.at)
+        });
+        gaps.push(next.since(killed));
+        fleet.remove(&leader);
+        fleet.start();
+    }
+    assert_exclusive(&fleet.lines());
+    show("kill -9, until the next leader", &mut gaps);
+}
+
+/// SIGTERM of a leader: from the line that says it gave the job away to the line of the next leader.
+fn departures(failover: Duration, rounds: u64) {
+    let mut fleet = new_fleet(failover, 3, "500ms");
+    for _ in 0..3 {
+        fleet.start();
+    }
+    let mut gaps = Vec::new();
+    for _ in 0..rounds {
+        fleet.next_leader("job-0", 0);
+        sleep(failover);
+        let (leader, term) = fleet.leader("job-0").unwrap();
+        fleet.node(&leader).signal(Signal::TERM);
+        let next = fleet.wait("leads", |lines| {
+            let next = lines
+                .iter()
+                .find(|line| line.is("lease.acquired") && line.text("job") == "job-0" && line.term() > term);
+            next.map(|line| line.at)
+        });
+        let given = fleet.wait("gave", |lines| {
+            let gave = lines.iter().find(|line| {
+                line.is("lease.handed_over") && line.text("job") == "job-0" && line.term() == term
+            });
+            gave.map(|line| line.at)
+        });
+        gaps.push(next.since(given));
+        let mut node = fleet.remove(&leader);
+        assert!(node.child.wait().unwrap().success());
+        fleet.start();
+    }
+    assert_exclusive(&fleet.lines());
+    show("SIGTERM, gap without a leader", &mut gaps);
+}
+
+/// One instance with many idle jobs: memory and requests; then a second one inherits them all.
+fn many_jobs(jobs: usize, failover: Duration) {
+    let mut fleet = new_fleet(failover, jobs, "24h");
+    let first = fleet.start();
+    all_led(&fleet, &first, jobs);
+    sleep(failover * 2);
+    println!("{jobs} jobs: {} MiB resident", fleet.node(&first).memory());
+    let second = fleet.start_with("heir", &[("TENURE_BALANCE", "sticky")]);
+    sleep(failover * 2);
+    let killed = now();
+    fleet.node(&first).signal(Signal::KILL);
+    all_led(&fleet, &second, jobs);
+    println!("{jobs} jobs of a dead instance: all led again after {:.1?}", now().since(killed));
+}
+
+fn all_led(fleet: &Fleet, process: &str, jobs: usize) {
+    fleet.wait("all are led", |lines| {
+        let mine = lines.iter().filter(|line| line.is("lease.acquired") && line.process == process);
+        (mine.count() >= jobs).then_some(())
+    });
+}
+
+fn memory_of(jobs: usize) {
+    let mut fleet = new_fleet(Duration::from_secs(2), jobs, "24h");
+    let node = fleet.start();
+    all_led(&fleet, &node, jobs);
+    sleep(Duration::from_secs(4));
+    println!("{jobs} jobs: {} MiB resident", fleet.node(&node).memory());
+}
+
+fn show(what: &str, times: &mut [Duration]) {
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    println!(
+        "{what}: p50 {:.1?}, p90 {:.1?}, max {:.1?}, of {}",
+        at(50),
+        at(90),
+        times[times.len() - 1],
+        times.len()
+    );
+}
