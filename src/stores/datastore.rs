@@ -18,6 +18,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +45,10 @@ pub(super) fn open(
     place: &DatastoreConfig,
     cluster: &str,
     deadline: Duration,
-) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(Datastore::open(Options::new(place, cluster, deadline))?))
+) -> impl Future<Output = Result<Arc<dyn Store>, StoreError>> {
+    let opened = Datastore::open(Options::new(place, cluster, deadline));
+    let shared = |store| -> Arc<dyn Store> { Arc::new(store) };
+    ready(opened.map(shared))
 }
 
 /// One cluster's rows in Datastore.

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+#[cfg(not(all(feature = "sqlite", feature = "datastore")))]
+mod absent;
 pub mod conformance;
 #[cfg(feature = "datastore")]
 pub mod datastore;
@@ -29,6 +31,10 @@ mod open;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(not(feature = "datastore"))]
+use self::absent as datastore;
+#[cfg(not(feature = "sqlite"))]
+use self::absent as sqlite;
 pub use self::open::open;
 
 /// What a row holds: JSON's values under names.

@@ -27,7 +27,7 @@ const KEEPER: &str = r#"
     folder=$1; shift
     setsid "$@" >"$folder/log" 2>&1 </dev/null &
     read -r nothing
-    kill -KILL -- -$!
+    kill -KILL -$!
     wait
     rm -rf "$folder"
 "#;
