@@ -33,7 +33,9 @@ const RETRY: Duration = Duration::from_millis(250);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs until a signal asks to stop.
-pub async fn run(config: Config) -> Result<(), Failure> {
+pub async fn run(mut config: Config) -> Result<(), Failure> {
+    // With thousands of jobs it would be the largest thing that an instance keeps, for nobody.
+    config.shown = Vec::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let began = clock.now();
     let mut signals = Signals::listen()?;
