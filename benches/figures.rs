@@ -46,13 +46,10 @@ fn store() -> String {
 /// A fleet on the store that the environment names, in a cluster of its own.
 fn new_fleet(failover: Duration, jobs: usize, every: &str) -> Fleet {
     let fleet = Fleet::new(&format!("{}ms", failover.as_millis()), jobs, every);
-    let Ok(host) = std::env::var("DATASTORE_EMULATOR_HOST") else { return fleet };
-    let cluster = format!("bench-{}", std::process::id() + u32::try_from(jobs).unwrap());
-    fleet.on(&[
-        ("DATASTORE_EMULATOR_HOST", &host),
-        ("DATASTORE_PROJECT_ID", "demo"),
-        ("TENURE_CLUSTER", &cluster),
-    ])
+    match std::env::var("DATASTORE_EMULATOR_HOST") {
+        Ok(address) => fleet.on_emulator(&address),
+        Err(_) => fleet,
+    }
 }
 
 fn cold_start() {

@@ -74,9 +74,16 @@ impl Fleet {
         Self { folder, config, env, lines: Arc::default(), born: 0, nodes: Vec::new() }
     }
 
-    /// The same on another store, which these variables name.
-    pub(crate) fn on(mut self, env: &[(&str, &str)]) -> Self {
-        self.env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    /// The same on a Datastore emulator, in a cluster of its own.
+    pub(crate) fn on_emulator(mut self, address: &str) -> Self {
+        let cluster = format!("fleet-{:016x}", fastrand::u64(..));
+        let variables = [
+            ("TENURE_STORE", "datastore"),
+            ("DATASTORE_PROJECT_ID", "tenure"),
+            ("DATASTORE_EMULATOR_HOST", address),
+            ("TENURE_CLUSTER", &cluster),
+        ];
+        self.env = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         self
     }
 
