@@ -177,6 +177,7 @@ fn started(config: &Config, address: SocketAddr, store: &str, took: Duration) {
     tracing::info!(
         event = "instance.started",
         node = config.name,
+        address = %address,
         store,
         cluster = config.cluster,
         jobs = config.jobs.len(),

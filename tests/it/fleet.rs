@@ -1,7 +1,8 @@
 //! Real processes of the program, on loopback, with ports of their own and everything they log.
 
-use std::fmt::Write;
-use std::io::{BufRead, BufReader};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -145,6 +146,20 @@ impl Fleet {
     /// Waits until somebody leads the job at a term above `term`.
     pub(crate) fn next_leader(&self, job: &str, term: u64) -> (String, u64) {
         self.wait("a next leader", |lines| leader(lines, job).filter(|(_, now)| *now > term))
+    }
+
+    /// How many requests a process has sent to the store, by its metrics.
+    pub(crate) fn requests(&self, process: &str) -> u64 {
+        let address = self.wait("it listens", |lines| {
+            let started = |line: &&Line| line.is("instance.started") && line.process == process;
+            lines.iter().find(started).map(|line| line.text("address").to_owned())
+        });
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: tenure\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let counts = text.lines().filter(|line| line.starts_with("tenure_store_requests_total"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     pub(crate) fn node(&self, process: &str) -> &Node {
