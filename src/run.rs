@@ -27,6 +27,8 @@ use crate::schedulers::{Every, Job};
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
+/// Least time for a store to answer at the start, where the failover is shorter: it may be starting too.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before asking a store again that does not answer at the start.
 const RETRY: Duration = Duration::from_millis(250);
 /// How long HTTP may take to end.
@@ -105,9 +107,10 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
     result
 }
 
-/// Opens the store and has it prove itself. One that does not answer gets as long as a failover.
+/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or more.
 async fn open(config: &Config, clock: &dyn Clock) -> Result<Arc<dyn Store>, Failure> {
-    let deadline = clock.now() + config.timing.ttl;
+    let patience = config.timing.ttl.max(SHORTEST_PATIENCE);
+    let deadline = clock.now() + patience;
     let mut told = false;
     loop {
         match open_once(config).await {
@@ -118,7 +121,7 @@ async fn open(config: &Config, clock: &dyn Clock) -> Result<Arc<dyn Store>, Fail
                         event = "store.unreachable",
                         node = config.name,
                         "The store does not answer yet; trying for {:?}: {why}",
-                        config.timing.ttl
+                        patience
                     );
                 }
                 sleep(RETRY).await;
