@@ -200,9 +200,12 @@ fn start_log(config: &Config, to: Destination) {
     log::init(style, &config.log, Arc::new(SystemClock), to);
 }
 
-/// Runs `work` to its end, and whatever it left behind for one more moment.
+/// Runs `work` to its end, and whatever it left behind for one more moment. On this thread alone:
+/// nothing here computes for long, and one thread's memory is half of what two threads keep.
 fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Runtime::new()
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
         .map_err(|error| Failure::Other(format!("the system gives this process no threads: {error}")))?;
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(LAST_MOMENT);

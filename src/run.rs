@@ -27,13 +27,17 @@ use crate::schedulers::{Every, Job};
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
+/// Least time for a store to answer at the start, where the failover is shorter: it may be starting too.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before asking a store again that does not answer at the start.
 const RETRY: Duration = Duration::from_millis(250);
 /// How long HTTP may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs until a signal asks to stop.
-pub async fn run(config: Config) -> Result<(), Failure> {
+pub async fn run(mut config: Config) -> Result<(), Failure> {
+    // With thousands of jobs it would be the largest thing that an instance keeps, for nobody.
+    config.shown = Vec::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let began = clock.now();
     let mut signals = Signals::listen()?;
@@ -103,9 +107,10 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     result
 }
 
-/// Opens the store and has it prove itself. One that does not answer gets as long as a failover.
+/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or more.
 async fn open(config: &Config, clock: &dyn Clock) -> Result<Arc<dyn Store>, Failure> {
-    let deadline = clock.now() + config.timing.ttl;
+    let patience = config.timing.ttl.max(SHORTEST_PATIENCE);
+    let deadline = clock.now() + patience;
     let mut told = false;
     loop {
         match open_once(config).await {
@@ -116,7 +121,7 @@ async fn open(config: &Config, clock: &dyn Clock) -> Result<Arc<dyn Store>, Fail
                         event = "store.unreachable",
                         node = config.name,
                         "The store does not answer yet; trying for {:?}: {why}",
-                        config.timing.ttl
+                        patience
                     );
                 }
                 sleep(RETRY).await;
@@ -175,6 +180,7 @@ fn started(config: &Config, address: SocketAddr, store: &str, took: Duration) {
     tracing::info!(
         event = "instance.started",
         node = config.name,
+        address = %address,
         store,
         cluster = config.cluster,
         jobs = config.jobs.len(),

@@ -5,8 +5,9 @@ pub mod preacher;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 
 use crate::log::JobOutput;
 use crate::machine::{JobName, RunId, Term};
@@ -35,16 +36,19 @@ pub struct Run {
     pub id: RunId,
     /// How what it says is written.
     pub(crate) output: JobOutput,
-    /// Whether it was asked to end.
-    pub(crate) asked: watch::Receiver<bool>,
+    /// Set when it is asked to end.
+    pub(crate) asked: Arc<SetOnce<()>>,
 }
 
 impl Run {
     /// Waits until the run is asked to end; it is cut off a grace later.
     pub async fn asked_to_end(&self) {
-        let mut asked = self.asked.clone();
-        // An error means that nobody is there to ask: the run is about to be dropped.
-        drop(asked.wait_for(|asked| *asked).await);
+        self.asked.wait().await;
+    }
+
+    pub(crate) fn ask_to_end(&self) {
+        // An error means that it was asked before.
+        drop(self.asked.set(()));
     }
 
     /// Puts a line of the job's output into the log.

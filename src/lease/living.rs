@@ -1,6 +1,6 @@
 //! Staying alive: meeting the store, registering, heartbeats, lapse and departure.
 
-use super::messages::{Answer, Ending, Found, Leases, Note, Output, RequestId, RowWrite, View, Wanted};
+use super::messages::{Answer, Ending, Found, Note, Output, RequestId, RowWrite, View, Wanted};
 use super::session::{Live, Session};
 use super::{Asked, Balance, Lease, MOST_PAST, Met};
 use crate::machine::{ClusterId, Incarnation};
@@ -48,7 +48,6 @@ impl Lease {
             Asked::Beat(me, beat) => self.beaten(now, me, beat, &answer),
             Asked::Reap(id) => self.reaped(now, sent, id, &answer, out),
             Asked::Leases(seats) => self.leases_written(now, &seats, &answer, out),
-            Asked::Strays => {}
             Asked::Farewell => {
                 self.session = Session::Over;
                 out.push(Output::Stopped);
@@ -94,7 +93,7 @@ impl Lease {
             }
             (Some(Found { row: Ok(row), version, .. }), known) => {
                 if known.is_some_and(|(_, wishes, _)| wishes != row.wishes) {
-                    self.want.leases = Leases::All;
+                    self.want.leases = self.all_jobs();
                 }
                 if row.settled {
                     self.settling = None;
@@ -164,7 +163,7 @@ impl Lease {
         self.session = Session::Live(Live::new(me, version, sent, now, &self.timing));
         self.sweep_at = now + self.timing.sweep;
         self.members = super::Members::new();
-        self.want.merge(Wanted { cluster: false, members: true, leases: Leases::All });
+        self.want.merge(Wanted { cluster: false, members: true, leases: self.all_jobs() });
         out.push(Output::Note(Note::Registered(me)));
     }
 
@@ -261,7 +260,7 @@ impl Lease {
         }
         let changes = self.members.observe(sent, now, rows);
         if changes.leases {
-            self.want.leases = Leases::All;
+            self.want.leases = self.all_jobs();
         }
         for (id, at) in changes.beats {
             self.compare_clocks(id, at, out);
@@ -297,7 +296,7 @@ impl Lease {
             if let Some(name) = self.members.reaped(id, sent).filter(|_| !self.past.contains(&id)) {
                 out.push(Output::Note(Note::Reaped(name)));
             }
-            self.want.leases = Leases::All;
+            self.want.leases = self.all_jobs();
             self.replan();
             self.reconsider_all(now, out);
         } else {

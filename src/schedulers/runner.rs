@@ -1,15 +1,15 @@
 //! Starts what the agenda says is due, and stops it before anybody else can start it.
 //!
 //! A run ends in one of four ways: by itself; a grace after it was asked to, because the job is to
-//! be handed over; a margin before the horizon, when heartbeats are not confirmed; or at once, when
-//! the row turns out to have changed hands.
+//! be handed over or the horizon comes near; a margin before the horizon, asked or not; or at once,
+//! when the row turns out to have changed hands.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{self, JoinError, JoinSet};
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tracing::Instrument;
 
 use super::Every;
@@ -61,18 +61,7 @@ pub struct Runner {
     output: JobOutput,
     skew: i64,
     runs: JoinSet<Result<(), JobError>>,
-    running: HashMap<task::Id, (Run, watch::Sender<Stop>)>,
-}
-
-/// What a run is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// Go on.
-    No,
-    /// End within the grace.
-    Please,
-    /// End at once.
-    Now,
+    running: HashMap<task::Id, (Run, AbortHandle)>,
 }
 
 impl Runner {
@@ -121,9 +110,9 @@ impl Runner {
             Signal::Lead { job, term, cursor } => self.agenda.lead(&job, term, cursor.as_ref(), self.now()),
             Signal::Leave(job) => {
                 self.agenda.leave(&job);
-                self.stop(&job, Stop::Now);
+                self.runs_of(&job).for_each(|(_, task)| task.abort());
             }
-            Signal::Wind(job) => self.stop(&job, Stop::Please),
+            Signal::Wind(job) => self.runs_of(&job).for_each(|(run, _)| run.ask_to_end()),
             Signal::Grant { job, run, term } => self.start(job, run, term),
             Signal::Refuse { job, run, why } => {
                 tracing::debug!(event = "occurrence.refused", %job, node = self.node, run = %run, "Refused: {why:?}");
@@ -133,11 +122,8 @@ impl Runner {
         }
     }
 
-    fn stop(&self, job: &JobName, how: Stop) {
-        for (run, stop) in self.running.values().filter(|(run, _)| run.job == *job) {
-            tracing::debug!(event = "occurrence.stopping", %job, node = self.node, run = %run.id, "Told to end: {how:?}");
-            stop.send_replace(how);
-        }
+    fn runs_of(&self, job: &JobName) -> impl Iterator<Item = &(Run, AbortHandle)> {
+        self.running.values().filter(move |(run, _)| run.job == *job)
     }
 
     fn start(&mut self, job: JobName, id: RunId, term: Term) {
@@ -163,16 +149,13 @@ impl Runner {
             event = "occurrence.started", %job, node, term = term.0, due = %due, run = %id,
             "Started {job} due {due} on node {node}"
         );
-        let (stop, told) = watch::channel(Stop::No);
-        let (ask, asked) = watch::channel(false);
-        let run = Run { job, term, due, id, output: self.output, asked };
+        let run = Run { job, term, due, id, output: self.output, asked: Arc::default() };
         let watchdog = Watchdog {
             clock: Arc::clone(&self.clock),
             timing: self.timing,
             life: self.handle.life(),
             born: self.handle.life().borrow().map(|life| life.incarnation),
-            told,
-            ask,
+            run: run.clone(),
         };
         let (action, work) = (Arc::clone(action), run.clone());
         // Whatever the job logs says which run it belongs to.
@@ -185,12 +168,17 @@ impl Runner {
             }
         };
         let task = self.runs.spawn(life.instrument(span));
-        self.running.insert(task.id(), (run, stop));
+        self.running.insert(task.id(), (run, task));
     }
 
     async fn ended(&mut self, done: Result<(task::Id, Result<(), JobError>), JoinError>) {
         let (task, result) = done.unwrap_or_else(|error| {
-            (error.id(), Err(JobError::Failed(format!("the job panicked: {error}"))))
+            let why = if error.is_cancelled() {
+                JobError::Interrupted
+            } else {
+                JobError::Failed(format!("the job panicked: {error}"))
+            };
+            (error.id(), Err(why))
         });
         let Some((run, _)) = self.running.remove(&task) else { return };
         let (job, node, term, due, id) = (&run.job, self.node.as_str(), run.term.0, run.due, run.id);
@@ -229,8 +217,7 @@ struct Watchdog {
     /// The life that may lead, as it changes, and the one that started the run.
     life: watch::Receiver<Option<Life>>,
     born: Option<Incarnation>,
-    told: watch::Receiver<Stop>,
-    ask: watch::Sender<bool>,
+    run: Run,
 }
 
 impl Watchdog {
@@ -241,24 +228,23 @@ impl Watchdog {
             let now = self.clock.now();
             let life = self.life.borrow_and_update().filter(|life| Some(life.incarnation) == self.born);
             let Some(life) = life else { return };
-            let told = *self.told.borrow_and_update();
-            if told == Stop::Please {
-                self.ask.send_replace(true);
+            let asked = self.run.asked.initialized();
+            if asked {
                 end = end.min(now + self.timing.grace);
             }
             let cut = end.min(life.horizon.back(self.timing.kill));
-            let warn = cut.back(self.timing.grace);
-            if told == Stop::Now || now >= cut {
+            if now >= cut {
                 return;
             }
+            let warn = cut.back(self.timing.grace);
             if now >= warn {
-                self.ask.send_replace(true);
+                self.run.ask_to_end();
             }
             let wake = if now < warn { warn } else { cut };
             tokio::select! {
                 () = sleep_until(&*self.clock, wake) => {}
                 changed = self.life.changed() => if changed.is_err() { return },
-                changed = self.told.changed() => if changed.is_err() { return },
+                () = self.run.asked_to_end(), if !asked => {}
             }
         }
     }

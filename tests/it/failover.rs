@@ -1,126 +1,278 @@
-//! What happens to jobs when their leaders crash, leave, stand still or share a name: real processes.
+//! What happens to jobs when their leaders crash, leave, stand still, share a name or lose their
+//! store: real processes, on an `SQLite` file and on each Datastore emulator side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread::sleep;
+use std::panic::resume_unwind;
+use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::fleet::{Fleet, assert_exclusive, now};
+use crate::fleet::{Fleet, Line, assert_exclusive, leader, machine, now};
 
 const FAILOVER: Duration = Duration::from_secs(1);
+/// Where Debian's package `faketime` puts what changes a process's idea of the time of day.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
-fn fleet(jobs: usize) -> Fleet {
-    Fleet::new("1s", jobs, "1s")
+/// Where a scenario is played.
+#[derive(Clone, Debug)]
+enum Place {
+    Sqlite,
+    #[cfg_attr(not(feature = "datastore"), expect(dead_code, reason = "no emulator without it"))]
+    Emulator(String),
+}
+
+impl Place {
+    /// A fleet there. Each job is due every so often.
+    fn fleet(&self, jobs: usize, every: &str) -> Fleet {
+        let fleet = Fleet::new(&format!("{}ms", FAILOVER.as_millis()), jobs, every);
+        match self {
+            Self::Sqlite => fleet,
+            Self::Emulator(address) => fleet.on_emulator(address),
+        }
+    }
+}
+
+/// Plays a scenario on every store at the same time.
+fn everywhere(scenario: impl Fn(&Place) + Sync) {
+    let _machine = machine();
+    let places = std::iter::once(Place::Sqlite).chain(emulators());
+    scope(|threads| {
+        let scenario = &scenario;
+        let played: Vec<_> =
+            places.map(|place| (format!("{place:?}"), threads.spawn(move || scenario(&place)))).collect();
+        for (place, thread) in played {
+            thread.join().unwrap_or_else(|panic| {
+                eprintln!("on {place}");
+                resume_unwind(panic)
+            });
+        }
+    });
+}
+
+#[cfg(feature = "datastore")]
+fn emulators() -> Vec<Place> {
+    use crate::emulator::{Flavour, shared};
+    let addresses: BTreeSet<_> =
+        [Flavour::Datastore, Flavour::FirestoreMode].into_iter().filter_map(shared).collect();
+    addresses.into_iter().map(Place::Emulator).collect()
+}
+
+#[cfg(not(feature = "datastore"))]
+fn emulators() -> Vec<Place> {
+    Vec::new()
+}
+
+/// Waits until the job has stood with one leader for a while, so that its next move has a cause.
+fn settled_leader(fleet: &Fleet, job: &str) -> (String, u64) {
+    fleet.next_leader(job, 0);
+    sleep(FAILOVER * 2);
+    fleet.leader(job).unwrap()
+}
+
+/// Waits until the jobs are spread over that many instances.
+fn spread(fleet: &Fleet, jobs: usize, instances: usize) {
+    fleet.wait("each leads its share", |lines| {
+        let leaders = (0..jobs).filter_map(|job| leader(lines, &format!("job-{job}")));
+        let leaders: BTreeSet<_> = leaders.map(|(process, _)| process).collect();
+        (leaders.len() == instances).then_some(())
+    });
 }
 
 #[test]
 fn every_occurrence_runs_once_and_the_jobs_are_spread() {
-    let mut fleet = fleet(10);
-    for _ in 0..3 {
-        fleet.start();
-    }
-    sleep(FAILOVER * 15);
-    let lines = fleet.lines();
-    assert_exclusive(&lines);
-    let mut dues: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line.is("occurrence.started")) {
-        dues.entry(line.text("job")).or_default().insert(millis(line.text("due")));
-    }
-    assert_eq!(dues.len(), 10);
-    for (job, dues) in &dues {
-        let gaps: BTreeSet<_> = dues.iter().zip(dues.iter().skip(1)).map(|(one, next)| next - one).collect();
-        assert_eq!(gaps, BTreeSet::from([1000]), "{job} missed occurrences: {dues:?}");
-        assert!(dues.len() >= 12, "{job} ran {} times", dues.len());
-    }
-    let leaders: BTreeSet<_> =
-        (0..10).filter_map(|job| fleet.leader(&format!("job-{job}"))).map(|(node, _)| node).collect();
-    assert_eq!(leaders.len(), 3, "{leaders:?}");
+    everywhere(|place| {
+        let mut fleet = place.fleet(10, "1s");
+        for _ in 0..3 {
+            fleet.start();
+        }
+        spread(&fleet, 10, 3);
+        sleep(FAILOVER * 10);
+        let lines = fleet.lines();
+        assert_exclusive(&lines);
+        assert_none_missing(&lines, 10);
+    });
 }
 
 #[test]
 fn a_killed_leader_is_replaced_and_nothing_runs_twice() {
-    let mut fleet = fleet(2);
-    fleet.start();
-    fleet.start();
-    let mut term = 0;
-    for round in 0..3 {
-        let (leader, held) = fleet.next_leader("job-0", term);
-        term = held;
-        sleep(FAILOVER);
-        let (leader, held) = fleet.leader("job-0").filter(|(_, held)| *held > term).unwrap_or((leader, held));
-        let killed = now();
-        fleet.node(&leader).signal(Signal::KILL);
-        let (_, next) = fleet.next_leader("job-0", held);
-        assert!(now().since(killed) < FAILOVER * 5, "{:?}", now().since(killed));
-        term = next - 1;
-        fleet.remove(&leader);
-        if round < 2 {
+    everywhere(|place| {
+        let mut fleet = place.fleet(2, "1s");
+        fleet.start();
+        fleet.start();
+        for _ in 0..3 {
+            let (leader, term) = settled_leader(&fleet, "job-0");
+            let killed = now();
+            fleet.node(&leader).signal(Signal::KILL);
+            fleet.next_leader("job-0", term);
+            assert!(now().since(killed) < FAILOVER * 5, "{:?}", now().since(killed));
+            fleet.remove(&leader);
             fleet.start();
         }
-    }
-    assert_exclusive(&fleet.lines());
+        assert_exclusive(&fleet.lines());
+    });
 }
 
 #[test]
 fn a_leader_that_is_told_to_stop_hands_over_at_once() {
-    let mut fleet = fleet(2);
-    fleet.start();
-    let (leader, _) = fleet.next_leader("job-0", 0);
-    fleet.start();
-    sleep(FAILOVER / 2);
-    let told = now();
-    fleet.node(&leader).signal(Signal::TERM);
-    let mut node = fleet.remove(&leader);
-    let status = node.child.wait().unwrap();
-    assert!(status.success(), "{status}");
-    fleet.next_leader("job-0", 1);
-    fleet.next_leader("job-1", 1);
-    assert!(now().since(told) < FAILOVER * 2, "{:?}", now().since(told));
-    let lines = fleet.lines();
-    assert!(lines.iter().any(|line| line.is("lease.handed_over")), "handed over, not left to expire");
-    assert_exclusive(&lines);
+    everywhere(|place| {
+        let mut fleet = place.fleet(2, "1s");
+        let leader = fleet.start();
+        fleet.next_leader("job-0", 0);
+        fleet.next_leader("job-1", 0);
+        fleet.start();
+        fleet.wait("both instances know each other", |lines| {
+            let registered: BTreeSet<_> = lines
+                .iter()
+                .filter(|line| line.is("instance.registered"))
+                .map(|line| &line.process)
+                .collect();
+            (registered.len() == 2).then_some(())
+        });
+        sleep(FAILOVER / 2);
+        let told = now();
+        fleet.node(&leader).signal(Signal::TERM);
+        let mut node = fleet.remove(&leader);
+        let status = node.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+        for job in ["job-0", "job-1"] {
+            fleet.wait("the other one leads", |lines| {
+                lines
+                    .iter()
+                    .rfind(|line| line.is("lease.acquired") && line.text("job") == job)
+                    .is_some_and(|line| line.process != leader)
+                    .then_some(())
+            });
+        }
+        assert!(now().since(told) < FAILOVER * 2, "{:?}", now().since(told));
+        let lines = fleet.lines();
+        assert!(lines.iter().any(|line| line.is("lease.handed_over")), "handed over, not left to expire");
+        assert_exclusive(&lines);
+    });
 }
 
 #[test]
 fn a_leader_that_stood_still_launches_nothing_under_its_old_term() {
-    let mut fleet = Fleet::new("1s", 1, "200ms");
-    fleet.start();
-    let (leader, term) = fleet.next_leader("job-0", 0);
-    fleet.start();
-    sleep(FAILOVER / 2);
-    fleet.node(&leader).signal(Signal::STOP);
-    fleet.next_leader("job-0", term);
-    sleep(FAILOVER * 2);
-    let woken = now();
-    fleet.node(&leader).signal(Signal::CONT);
-    fleet.wait("the leader of the past says that it lapsed", |lines| {
-        lines.iter().find(|line| line.is("instance.lapsed") && line.process == leader).map(|_| ())
-    });
-    fleet.wait("it competes again", |lines| {
-        let again = |line: &&crate::fleet::Line| {
-            line.is("instance.registered") && line.process == leader && line.at > woken
+    everywhere(|place| {
+        let mut fleet = place.fleet(1, "200ms");
+        fleet.start();
+        fleet.start();
+        let (leader, term) = settled_leader(&fleet, "job-0");
+        fleet.node(&leader).signal(Signal::STOP);
+        fleet.next_leader("job-0", term);
+        sleep(FAILOVER * 2);
+        let woken = now();
+        fleet.node(&leader).signal(Signal::CONT);
+        let said = |what: &str, event: &str| {
+            fleet.wait(what, |lines| {
+                let said = |line: &&Line| line.is(event) && line.process == leader && line.at > woken;
+                lines.iter().find(said).map(|_| ())
+            });
         };
-        lines.iter().find(again).map(|_| ())
+        said("the leader of the past says that it lapsed", "instance.lapsed");
+        said("it competes again", "instance.registered");
+        sleep(FAILOVER);
+        let lines = fleet.lines();
+        let late = lines.iter().filter(|line| line.is("occurrence.started") && line.at > woken);
+        assert_eq!(late.filter(|line| line.term() <= term).count(), 0);
+        assert_exclusive(&lines);
     });
-    sleep(FAILOVER);
-    let lines = fleet.lines();
-    let late = lines.iter().filter(|line| line.is("occurrence.started") && line.at > woken);
-    assert_eq!(late.filter(|line| line.term() <= term).count(), 0);
-    assert_exclusive(&lines);
 }
 
 #[test]
 fn two_instances_of_one_name_are_two_instances() {
-    let mut fleet = Fleet::new("1s", 4, "200ms");
-    fleet.start_with("twin", &[]);
-    fleet.start_with("twin", &[]);
-    sleep(FAILOVER * 6);
-    let lines = fleet.lines();
-    assert_exclusive(&lines);
-    let leaders: BTreeSet<_> =
-        (0..4).filter_map(|job| fleet.leader(&format!("job-{job}"))).map(|(node, _)| node).collect();
-    assert_eq!(leaders.len(), 2, "each leads its share: {leaders:?}");
+    everywhere(|place| {
+        let mut fleet = place.fleet(4, "200ms");
+        fleet.start_with("twin", &[]);
+        fleet.start_with("twin", &[]);
+        spread(&fleet, 4, 2);
+        sleep(FAILOVER * 4);
+        assert_exclusive(&fleet.lines());
+    });
+}
+
+/// An hour is more than any duration of the protocol: whoever compared times of day would now lead
+/// for ever, or never.
+#[test]
+fn a_wall_clock_an_hour_off_makes_no_difference() {
+    if !std::path::Path::new(FAKETIME).exists() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "install the package faketime");
+        eprintln!("skipped: {FAKETIME} is not there");
+        return;
+    }
+    everywhere(|place| {
+        let mut fleet = place.fleet(4, "500ms");
+        fleet.start();
+        let off = [("LD_PRELOAD", FAKETIME), ("FAKETIME", "+1h"), ("DONT_FAKE_MONOTONIC", "1")];
+        let ahead = fleet.start_with("ahead", &off);
+        fleet.start();
+        spread(&fleet, 4, 3);
+        sleep(FAILOVER * 2);
+        fleet.node(&ahead).signal(Signal::KILL);
+        fleet.remove(&ahead);
+        sleep(FAILOVER * 4);
+        let lines = fleet.lines();
+        assert_exclusive(&lines);
+        assert_none_missing(&lines, 4);
+    });
+}
+
+#[test]
+#[cfg(feature = "datastore")]
+fn a_store_that_comes_back_empty_is_rebuilt_and_nothing_runs_twice() {
+    use crate::emulator::{Emulator, Flavour};
+
+    let _machine = machine();
+    for flavour in [Flavour::Datastore, Flavour::FirestoreMode] {
+        let Some(mut emulator) = Emulator::start(flavour) else { return };
+        let mut fleet = Place::Emulator(emulator.address()).fleet(4, "300ms");
+        let mut terms = BTreeMap::new();
+        for _ in 0..3 {
+            fleet.start();
+        }
+        for job in 0..4 {
+            let job = format!("job-{job}");
+            terms.insert(job.clone(), settled_leader(&fleet, &job).1);
+        }
+        emulator.kill();
+        let killed = now();
+        sleep(FAILOVER * 3);
+        let still = |lines: &[Line]| {
+            lines.iter().filter(|line| line.is("occurrence.started") && line.at > killed + FAILOVER).count()
+        };
+        assert_eq!(still(&fleet.lines()), 0, "leaders stop before their horizon");
+        emulator.restart();
+        let back = now();
+        for (job, term) in &terms {
+            let (_, next) = fleet.next_leader(job, *term);
+            assert!(next > *term, "the term of {job} fell from {term} to {next}");
+        }
+        assert!(now().since(back) < FAILOVER * 20, "{:?}", now().since(back));
+        sleep(FAILOVER * 2);
+        assert_exclusive(&fleet.lines());
+    }
+}
+
+/// Each job has an account of every due time from its first to its last:
+/// it was launched, or recorded by a leader that then vanished, or counted as missed.
+fn assert_none_missing(lines: &[Line], jobs: usize) {
+    let mut dues: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.is("occurrence.started") || line.is("occurrence.failed")) {
+        dues.entry(line.text("job")).or_default().insert(millis(line.text("due")));
+    }
+    assert_eq!(dues.len(), jobs);
+    for (job, dues) in &dues {
+        let missed: u64 = lines
+            .iter()
+            .filter(|line| line.is("occurrence.missed") && line.text("job") == *job)
+            .map(|line| line.json["count"].as_u64().unwrap())
+            .sum();
+        let gaps: Vec<_> = dues.iter().zip(dues.iter().skip(1)).map(|(one, next)| next - one).collect();
+        let every = gaps.iter().min().expect("several occurrences");
+        let skipped: i64 = gaps.iter().map(|gap| gap / every - 1).sum();
+        assert!(gaps.iter().all(|gap| gap % every == 0), "{job} left its cadence: {gaps:?}");
+        assert_eq!(u64::try_from(skipped).unwrap(), missed, "{job} is silent about what it missed: {gaps:?}");
+    }
 }
 
 /// Milliseconds since midnight of a time in RFC 3339, which is all that differences need.

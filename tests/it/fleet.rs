@@ -1,10 +1,11 @@
 //! Real processes of the program, on loopback, with ports of their own and everything they log.
 
-use std::fmt::Write;
-use std::io::{BufRead, BufReader};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ use crate::folder::Folder;
 
 /// No wait for a line takes longer, on however busy a machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Held by a test that needs much of the machine.
+pub(crate) fn machine() -> impl Sized {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Several instances of one cluster.
 pub(crate) struct Fleet {
@@ -74,9 +81,16 @@ impl Fleet {
         Self { folder, config, env, lines: Arc::default(), born: 0, nodes: Vec::new() }
     }
 
-    /// The same on another store, which these variables name.
-    pub(crate) fn on(mut self, env: &[(&str, &str)]) -> Self {
-        self.env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    /// The same on a Datastore emulator, in a cluster of its own.
+    pub(crate) fn on_emulator(mut self, address: &str) -> Self {
+        let cluster = format!("fleet-{:016x}", fastrand::u64(..));
+        let variables = [
+            ("TENURE_STORE", "datastore"),
+            ("DATASTORE_PROJECT_ID", "tenure"),
+            ("DATASTORE_EMULATOR_HOST", address),
+            ("TENURE_CLUSTER", &cluster),
+        ];
+        self.env = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         self
     }
 
@@ -118,10 +132,12 @@ impl Fleet {
     pub(crate) fn wait<T>(&self, what: &str, mut check: impl FnMut(&[Line]) -> Option<T>) -> T {
         let end = now() + PATIENCE;
         while now() < end {
+            let began = now();
             if let Some(found) = check(&self.lines.lock().unwrap()) {
                 return found;
             }
-            thread::sleep(Duration::from_millis(2));
+            // Not all the time: whoever logs waits for us meanwhile.
+            thread::sleep(now().since(began) * 10 + Duration::from_millis(1));
         }
         let lines = self.lines();
         for line in lines.iter().rev().take(40).rev() {
@@ -140,6 +156,20 @@ impl Fleet {
         self.wait("a next leader", |lines| leader(lines, job).filter(|(_, now)| *now > term))
     }
 
+    /// How many requests a process has sent to the store, by its metrics.
+    pub(crate) fn requests(&self, process: &str) -> u64 {
+        let address = self.wait("it listens", |lines| {
+            let started = |line: &&Line| line.is("instance.started") && line.process == process;
+            lines.iter().find(started).map(|line| line.text("address").to_owned())
+        });
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: tenure\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let counts = text.lines().filter(|line| line.starts_with("tenure_store_requests_total"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
     pub(crate) fn node(&self, process: &str) -> &Node {
         self.nodes.iter().find(|node| node.name == process).unwrap()
     }
@@ -151,7 +181,7 @@ impl Fleet {
     }
 }
 
-fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
+pub(crate) fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
     let of_job = lines.iter().filter(|line| line.is("lease.acquired") && line.text("job") == job);
     of_job.max_by_key(|line| line.term()).map(|line| (line.process.clone(), line.term()))
 }

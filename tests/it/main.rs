@@ -23,6 +23,7 @@ mod http;
 mod instance;
 mod log;
 mod prove;
+mod scale;
 mod sim;
 mod sqlite;
 mod stores;

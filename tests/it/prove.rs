@@ -18,7 +18,7 @@ const PROOF: Proof = Proof {
     seed: 7,
 };
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn the_memory_store_holds() {
     let store = Memory::new();
     let open: Opener = Arc::new(move || {
@@ -33,7 +33,7 @@ async fn the_memory_store_holds() {
     assert!(report.holds(), "{report}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn sqlite_holds() {
     let folder = Folder::new();
     let path = folder.0.join("tenure.db");

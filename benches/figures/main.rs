@@ -19,10 +19,12 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-#[path = "../tests/it/fleet.rs"]
+#[path = "../../tests/it/fleet.rs"]
 mod fleet;
-#[path = "../tests/it/folder.rs"]
+#[path = "../../tests/it/folder.rs"]
 mod folder;
+#[cfg(feature = "datastore")]
+mod transaction;
 
 use fleet::{Fleet, assert_exclusive, now};
 
@@ -36,6 +38,10 @@ fn main() {
     departures(failover, rounds);
     many_jobs(10_000, failover);
     memory_of(10);
+    #[cfg(feature = "datastore")]
+    if let Ok(address) = std::env::var("DATASTORE_EMULATOR_HOST") {
+        transaction::compare(&address);
+    }
 }
 
 fn store() -> String {
@@ -46,13 +52,10 @@ fn store() -> String {
 /// A fleet on the store that the environment names, in a cluster of its own.
 fn new_fleet(failover: Duration, jobs: usize, every: &str) -> Fleet {
     let fleet = Fleet::new(&format!("{}ms", failover.as_millis()), jobs, every);
-    let Ok(host) = std::env::var("DATASTORE_EMULATOR_HOST") else { return fleet };
-    let cluster = format!("bench-{}", std::process::id() + u32::try_from(jobs).unwrap());
-    fleet.on(&[
-        ("DATASTORE_EMULATOR_HOST", &host),
-        ("DATASTORE_PROJECT_ID", "demo"),
-        ("TENURE_CLUSTER", &cluster),
-    ])
+    match std::env::var("DATASTORE_EMULATOR_HOST") {
+        Ok(address) => fleet.on_emulator(&address),
+        Err(_) => fleet,
+    }
 }
 
 fn cold_start() {
@@ -137,12 +140,24 @@ fn many_jobs(jobs: usize, failover: Duration) {
     all_led(&fleet, &first, jobs);
     sleep(failover * 2);
     println!("{jobs} jobs: {} MiB resident", fleet.node(&first).memory());
+    requests(&fleet, &first, jobs, failover);
     let second = fleet.start_with("heir", &[("TENURE_BALANCE", "sticky")]);
     sleep(failover * 2);
     let killed = now();
     fleet.node(&first).signal(Signal::KILL);
     all_led(&fleet, &second, jobs);
     println!("{jobs} jobs of a dead instance: all led again after {:.1?}", now().since(killed));
+}
+
+/// Store requests of an instance that only keeps what it has, by its own count.
+fn requests(fleet: &Fleet, process: &str, jobs: usize, failover: Duration) {
+    let watched = failover * 5;
+    let before = fleet.requests(process);
+    sleep(watched);
+    let requests = u32::try_from(fleet.requests(process) - before).unwrap();
+    let rate = f64::from(requests) / watched.as_secs_f64();
+    let beats = 3.0 / failover.as_secs_f64();
+    println!("{jobs} jobs: {rate:.2} store requests a second at {beats:.2} heartbeats a second");
 }
 
 fn all_led(fleet: &Fleet, process: &str, jobs: usize) {
