@@ -280,6 +280,13 @@ pub struct Found<T> {
     pub row: Result<T, RowError>,
 }
 
+impl Leases {
+    /// Those of `jobs`, if there are any.
+    pub fn some(jobs: BTreeSet<JobName>) -> Self {
+        if jobs.is_empty() { Self::None } else { Self::These(jobs) }
+    }
+}
+
 impl Wanted {
     /// Adds what `other` wants.
     pub fn merge(&mut self, other: Self) {

@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod compose;
 mod config;
+mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
 #[cfg(feature = "datastore")]
@@ -28,3 +29,4 @@ mod sim;
 mod sqlite;
 mod stores;
 mod tidy;
+mod trouble;
