@@ -2,7 +2,6 @@
 //!
 //! The names of the events are stable: people alert on them.
 
-use crate::handle::Health;
 use crate::lease::{Ending, Note, Output};
 use crate::machine::Incarnation;
 use crate::schedulers::runner::tell_missed;
@@ -33,7 +32,7 @@ impl Narrator {
                     ),
                     Ending::Lost => tracing::warn!(
                         event = "lease.lost", %job, node, term,
-                        "Stopping {job} scheduler on node {node}: its row in the store changed hands"
+                        "Stopping {job} scheduler on node {node}: its row in the store names it no more"
                     ),
                     Ending::HandedOver(to) => tracing::info!(
                         event = "lease.handed_over", %job, node, incarnation, term, to,
@@ -124,15 +123,15 @@ impl Narrator {
     }
 
     /// The store began or ceased to answer.
-    pub(super) fn health(&self, before: &Health, error: Option<&StoreError>) {
+    pub(super) fn health(&self, before: Option<&StoreError>, now: Option<&StoreError>) {
         let node = self.node.as_str();
-        match (before.trouble.is_some(), error) {
-            (false, Some(error)) => tracing::warn!(
+        match (before, now) {
+            (None, Some(error)) => tracing::warn!(
                 event = "store.unreachable",
                 node,
                 "The store does not answer node {node}: {error}"
             ),
-            (true, None) => {
+            (Some(_), None) => {
                 tracing::info!(event = "store.recovered", node, "The store answers node {node} again");
             }
             _ => {}

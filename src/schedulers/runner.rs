@@ -107,7 +107,15 @@ impl Runner {
 
     fn take(&mut self, signal: Signal) {
         match signal {
-            Signal::Lead { job, term, cursor } => self.agenda.lead(&job, term, cursor.as_ref(), self.now()),
+            Signal::Lead { job, term, cursor } => {
+                if let Some(next) = self.agenda.lead(&job, term, cursor.as_ref(), self.now()) {
+                    tracing::warn!(
+                        event = "occurrence.ahead", %job, node = self.node, term = term.0, next = %next,
+                        reason = "its last run was due in the future",
+                        "Job {job} is not due before {next}: its last run was recorded by a clock that was ahead, or                          the clock of node {} is behind", self.node
+                    );
+                }
+            }
             Signal::Leave(job) => {
                 self.agenda.leave(&job);
                 self.runs_of(&job).for_each(|(_, task)| task.abort());
