@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::log::one_line;
 use crate::machine::{ClusterId, Incarnation, JobName, RunId, Term};
 use crate::stores::{Fields, UNREADABLE};
 use crate::time::Wall;
@@ -173,7 +172,7 @@ pub fn row_of_instance(id: Incarnation) -> String {
 
 /// What people call the row of a job.
 pub fn row_of_job(job: &JobName) -> String {
-    format!("the row of job {}", one_line(job.as_str()))
+    format!("the row of job {}", job.as_str().escape_debug())
 }
 
 /// What a row holds, from the fields that a store keeps.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::fleet::{Fleet, Line, assert_exclusive, leader, machine, now};
 
-const FAILOVER: Duration = Duration::from_secs(1);
+const FAILOVER: Duration = Duration::from_secs(2);
 /// Where Debian's package `faketime` puts what changes a process's idea of the time of day.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
@@ -87,7 +87,7 @@ fn every_occurrence_runs_once_and_the_jobs_are_spread() {
             fleet.start();
         }
         spread(&fleet, 10, 3);
-        sleep(FAILOVER * 10);
+        sleep(FAILOVER * 6);
         let lines = fleet.lines();
         assert_exclusive(&lines);
         assert_none_missing(&lines, 10);
