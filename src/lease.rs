@@ -81,8 +81,8 @@ mod timing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use self::messages::{
-    Answer, Ask, Ending, Found, Input, Launch, Leases, Life, Note, Output, Refusal, RequestId, RowWrite,
-    SeatView, View, Wanted, Write,
+    Answer, Ask, Ending, Found, Input, Launch, Life, Note, Output, Refusal, RequestId, RowWrite, SeatView,
+    View, Wanted, Write,
 };
 pub use self::timing::Timing;
 
@@ -97,8 +97,6 @@ use crate::time::{Instant, Wall};
 
 /// Reads under way at the same time: one that hangs must not block the next.
 const MOST_READS: usize = 2;
-/// Commits of lease rows under way at the same time; what comes meanwhile travels together.
-const MOST_COMMITS: usize = 4;
 /// Ended lives of this process that are remembered, to delete their rows.
 const MOST_PAST: usize = 32;
 
@@ -170,7 +168,8 @@ pub struct Lease {
     reads: usize,
     /// Reads of the members under way.
     looks: usize,
-    commits: usize,
+    /// Lease rows are being written; what comes meanwhile travels together.
+    committing: bool,
     /// Seats that may have something to write.
     ready: VecDeque<usize>,
     /// When the next campaign for a free job begins.
@@ -200,8 +199,6 @@ enum Asked {
     Reap(Incarnation),
     /// Lease rows, by seat.
     Leases(Vec<usize>),
-    /// Lease rows of jobs that this instance does not run.
-    Strays,
     Farewell,
 }
 
@@ -295,11 +292,11 @@ impl Lease {
             jobs,
             next_id: 0,
             asked: BTreeMap::new(),
-            want: Wanted { cluster: true, members: true, leases: Leases::None },
+            want: Wanted { cluster: true, members: true, leases: BTreeSet::new() },
             want_at: Instant::LONG_AGO,
             reads: 0,
             looks: 0,
-            commits: 0,
+            committing: false,
             ready: VecDeque::new(),
             campaign_at: Instant::NEVER,
             sweep_at: Instant::NEVER,
@@ -374,6 +371,10 @@ impl Lease {
         self.jobs.binary_search(job).ok()
     }
 
+    fn all_jobs(&self) -> BTreeSet<JobName> {
+        self.jobs.iter().cloned().collect()
+    }
+
     /// Whether a look at the members is under way or about to be.
     fn looking(&self) -> bool {
         self.looks > 0 || self.want.members
@@ -391,7 +392,7 @@ impl Lease {
         }
         if now >= self.sweep_at {
             self.sweep_at = now + self.timing.sweep.mul_f64(0.75 + self.random.f64() / 2.0);
-            self.want.leases = Leases::All;
+            self.want.leases = self.all_jobs();
         }
         if !self.looking() && now >= self.members.next_look(&self.timing) {
             self.want.members = true;
@@ -399,8 +400,8 @@ impl Lease {
                 // A row that a person has to repair tells nobody when that is done.
                 let jobs = self.jobs.iter().zip(&self.seats);
                 let broken = jobs.filter(|(_, seat)| seat.illegible.is_some()).map(|(job, _)| job.clone());
-                let leases = Leases::some(broken.collect());
-                self.want.merge(Wanted { cluster: true, members: true, leases });
+                self.want.leases.extend(broken);
+                self.want.cluster = true;
             }
         }
     }
@@ -431,7 +432,7 @@ impl Lease {
     fn woken(&mut self, now: Instant, jobs: Vec<JobName>) {
         let mine: BTreeSet<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
         if !mine.is_empty() && self.incarnation().is_some() {
-            self.want.merge(Wanted { leases: Leases::These(mine), ..Wanted::default() });
+            self.want.merge(Wanted { leases: mine, ..Wanted::default() });
             self.want_at = now;
         }
     }

@@ -28,6 +28,8 @@ use crate::schedulers::{Every, Job};
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
+/// Least time for a store to answer at the start, where the failover is shorter: it may be starting too.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before asking a store again that does not answer at the start.
 const RETRY: Duration = Duration::from_millis(250);
 /// How long HTTP may take to end.
@@ -116,13 +118,13 @@ async fn open(config: &Config, clock: &dyn Clock, listener: &TcpListener) -> Res
     }
 }
 
-/// Opens the store and has it prove itself. One that does not answer gets as long as a failover.
+/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or more.
 async fn open_in_time(
     config: &Config,
     clock: &dyn Clock,
     waiting: &watch::Sender<String>,
 ) -> Result<Arc<dyn Store>, Failure> {
-    let (node, patience) = (config.name.as_str(), config.timing.ttl);
+    let (node, patience) = (config.name.as_str(), config.timing.ttl.max(SHORTEST_PATIENCE));
     let deadline = clock.now() + patience;
     let mut told = false;
     loop {

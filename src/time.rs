@@ -8,7 +8,10 @@
 //! leadership ever looks at it.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::ops::{Add, Sub};
+use std::pin::pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -157,13 +160,50 @@ impl Clock for SystemClock {
 /// No sleep is longer: the runtime's timers stand still while the machine is suspended.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
-/// Waits until `clock` shows `deadline`.
+/// Waits until `clock` shows `deadline`. It looks at the clock whenever it is polled, not only when
+/// its timer fires: after a pause of the process, what was about to run runs before any timer.
 pub async fn sleep_until(clock: &dyn Clock, deadline: Instant) {
-    loop {
-        let left = deadline.since(clock.now());
-        if left.is_zero() {
-            return;
+    let left = || deadline.since(clock.now());
+    let sleep = || tokio::time::sleep(left().min(LONGEST_NAP));
+    let mut nap = pin!(sleep());
+    poll_fn(|context| {
+        while !left().is_zero() {
+            ready!(nap.as_mut().poll(context));
+            nap.set(sleep());
         }
-        tokio::time::sleep(left.min(LONGEST_NAP)).await;
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// A clock that a test sets.
+    #[derive(Debug, Default)]
+    struct Set(AtomicI64);
+
+    impl Clock for Set {
+        fn now(&self) -> Instant {
+            Instant::from_nanos(self.0.load(Relaxed))
+        }
+
+        fn wall(&self) -> Wall {
+            Wall::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_that_is_polled_after_a_pause_knows_that_its_time_has_come() {
+        let clock = Set::default();
+        let mut sleeper = pin!(sleep_until(&clock, Instant::from_nanos(3_600_000_000_000)));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(sleeper.as_mut().poll(&mut context), Poll::Pending);
+        clock.0.store(3_600_000_000_000, Relaxed);
+        assert_eq!(sleeper.as_mut().poll(&mut context), Poll::Ready(()));
     }
 }

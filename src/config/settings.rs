@@ -194,7 +194,8 @@ pub(super) const LOG: Setting = Setting {
     key: "log",
     flag: None,
     env: &["TENURE_LOG", "RUST_LOG"],
-    default: "info",
+    // Google's library logs as errors what we log as an unreachable store.
+    default: "info,gcloud_sdk=off",
     value: "FILTER",
     help: "What is logged, such as \"debug\" or \"info,tenure::drive=debug\"",
 };

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::messages::{
-    Answer, Ask, Ending, Found, Launch, Leases, Note, Output, Refusal, RowWrite, Wanted, Write,
-};
+use super::messages::{Answer, Ask, Ending, Found, Launch, Note, Output, Refusal, RowWrite, Wanted, Write};
 use super::seat::{Exit, Writing};
 use super::session::Session;
-use super::{Asked, Lease, MOST_COMMITS};
+use super::{Asked, Lease};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::{self, RunState, Wish, row_of_job};
 use crate::stores::{MOST_CHANGES, Outcome, Version};
@@ -74,24 +72,26 @@ impl Lease {
         }
     }
 
-    /// Sends what the seats in line have to write, many rows to a commit.
+    /// Sends what the seats in line have to write, many rows to a commit and one commit at a time:
+    /// Datastore's emulators make two wait for each other longer than for one after the other.
     pub(super) fn write_leases(&mut self, now: Instant, out: &mut Vec<Output>) {
-        while self.commits < MOST_COMMITS && !self.ready.is_empty() {
-            let (mut seats, mut writes) = (Vec::new(), Vec::new());
-            while writes.len() < MOST_CHANGES {
-                let Some(index) = self.ready.pop_front() else { break };
-                self.seats[index].queued = false;
-                let Some(writing) = self.compose(index, now, out) else { continue };
-                let base = self.seats[index].version().unwrap_or(Version::ABSENT);
-                let row = RowWrite::Lease(self.jobs[index].clone(), Box::new(writing.row.clone()));
-                self.seats[index].writing = Some(writing);
-                seats.push(index);
-                writes.push(Write { base, row });
-            }
-            if writes.is_empty() {
-                return;
-            }
-            self.commits += 1;
+        if self.committing {
+            return;
+        }
+        let (mut seats, mut writes) = (Vec::new(), Vec::new());
+        while writes.len() < MOST_CHANGES
+            && let Some(index) = self.ready.pop_front()
+        {
+            self.seats[index].queued = false;
+            let Some(writing) = self.compose(index, now, out) else { continue };
+            let base = self.seats[index].version().unwrap_or(Version::ABSENT);
+            let row = RowWrite::Lease(self.jobs[index].clone(), Box::new(writing.row.clone()));
+            self.seats[index].writing = Some(writing);
+            seats.push(index);
+            writes.push(Write { base, row });
+        }
+        if !writes.is_empty() {
+            self.committing = true;
             self.ask(now, Asked::Leases(seats), Ask::Write(writes), out);
         }
     }
@@ -231,7 +231,7 @@ impl Lease {
         answer: &Answer,
         out: &mut Vec<Output>,
     ) {
-        self.commits -= 1;
+        self.committing = false;
         let outcomes = if let Answer::Written(outcomes) = answer { outcomes.as_slice() } else { &[] };
         let mut doubtful = BTreeSet::new();
         let mut wakes: BTreeMap<String, Vec<JobName>> = BTreeMap::new();
@@ -258,7 +258,7 @@ impl Lease {
                 .map(|(url, jobs)| Output::Wake { url, jobs }),
         );
         if !doubtful.is_empty() {
-            self.want.merge(Wanted { leases: Leases::These(doubtful), ..Wanted::default() });
+            self.want.merge(Wanted { leases: doubtful, ..Wanted::default() });
             self.pause_after(answer, now);
         }
     }
@@ -268,7 +268,7 @@ impl Lease {
         &mut self,
         now: Instant,
         sent: Instant,
-        wanted: &Leases,
+        wanted: &BTreeSet<JobName>,
         rows: Vec<(JobName, Found<rows::Lease>)>,
         out: &mut Vec<Output>,
     ) {
@@ -276,15 +276,10 @@ impl Lease {
             return;
         }
         let mut rows: BTreeMap<_, _> = rows.into_iter().collect();
-        let asked: Vec<usize> = match wanted {
-            Leases::None => return,
-            Leases::All => (0..self.jobs.len()).collect(),
-            Leases::These(jobs) => jobs.iter().filter_map(|job| self.seat_of(job)).collect(),
-        };
+        let asked = wanted.iter().filter_map(|job| self.seat_of(job));
         let absent = || Found { version: Version::ABSENT, age: None, row: Ok(rows::Lease::unborn()) };
-        let found =
-            asked.into_iter().map(|index| (index, rows.remove(&self.jobs[index]).unwrap_or_else(absent)));
-        let found: Vec<_> = found.collect();
+        let found: Vec<_> =
+            asked.map(|index| (index, rows.remove(&self.jobs[index]).unwrap_or_else(absent))).collect();
         if let Some((lost, _)) = found.iter().find(|(index, found)| self.seats[*index].has_lost(sent, found))
         {
             let what = format!("the row of job {} is older than it was", self.jobs[*lost]);
@@ -297,9 +292,6 @@ impl Lease {
                 self.adopt(index, found.version, found.row, now, out);
             }
             self.enqueue(index);
-        }
-        if *wanted == Leases::All {
-            self.release_strays(now, rows, out);
         }
     }
 
@@ -344,25 +336,6 @@ impl Lease {
             }
             (true, false, _) => seat.launch = Some(launch),
             _ => out.push(Output::Refuse { job: job.clone(), run: launch.run, why: Refusal::NotLeading }),
-        }
-    }
-
-    /// Frees rows that name this instance for jobs that it does not run.
-    fn release_strays(
-        &mut self,
-        now: Instant,
-        rows: BTreeMap<JobName, Found<rows::Lease>>,
-        out: &mut Vec<Output>,
-    ) {
-        let me = self.incarnation();
-        let strays = rows.into_iter().filter_map(|(job, found)| {
-            let row = found.row.ok().filter(|row| row.holder.is_some() && row.holder == me)?;
-            let row = Box::new(rows::Lease { holder: None, leader: None, ..row });
-            Some(Write { base: found.version, row: RowWrite::Lease(job, row) })
-        });
-        let strays: Vec<_> = strays.take(MOST_CHANGES).collect();
-        if !strays.is_empty() {
-            self.ask(now, Asked::Strays, Ask::Write(strays), out);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Staying alive: meeting the store, registering, heartbeats, lapse and departure.
 
-use super::messages::{Answer, Ending, Found, Leases, Note, Output, RequestId, RowWrite, View, Wanted};
+use super::messages::{Answer, Ending, Found, Note, Output, RequestId, RowWrite, View, Wanted};
 use super::session::{Live, Session};
 use super::{Asked, Balance, Lease, MOST_PAST, Met};
 use crate::machine::{ClusterId, Incarnation};
@@ -51,7 +51,6 @@ impl Lease {
             Asked::Beat(me, beat) => self.beaten(now, me, beat, &answer),
             Asked::Reap(id) => self.reaped(now, sent, id, &answer, out),
             Asked::Leases(seats) => self.leases_written(now, &seats, &answer, out),
-            Asked::Strays => {}
             Asked::Farewell => {
                 self.session = Session::Over;
                 out.push(Output::Stopped);
@@ -95,7 +94,7 @@ impl Lease {
             (Some(Found { row: Ok(row), version, .. }), known) => {
                 self.puzzled = None;
                 if known.is_some_and(|(_, wishes, _)| wishes != row.wishes) {
-                    self.want.leases = Leases::All;
+                    self.want.leases = self.all_jobs();
                 }
                 if row.settled {
                     self.settling = None;
@@ -176,7 +175,7 @@ impl Lease {
         self.session = Session::Live(Live::new(me, version, sent, now, &self.timing));
         self.sweep_at = now + self.timing.sweep;
         self.members = super::Members::new();
-        self.want.merge(Wanted { cluster: false, members: true, leases: Leases::All });
+        self.want.merge(Wanted { cluster: false, members: true, leases: self.all_jobs() });
         out.push(Output::Note(Note::Registered(me)));
     }
 
@@ -273,7 +272,7 @@ impl Lease {
         }
         let changes = self.members.observe(sent, now, rows);
         if changes.leases {
-            self.want.leases = Leases::All;
+            self.want.leases = self.all_jobs();
         }
         for (id, why) in changes.illegible {
             out.push(Output::Note(Note::Illegible { row: row_of_instance(id), why }));
@@ -312,7 +311,7 @@ impl Lease {
             if let Some(name) = self.members.reaped(id, sent).filter(|_| !self.past.contains(&id)) {
                 out.push(Output::Note(Note::Reaped(name)));
             }
-            self.want.leases = Leases::All;
+            self.want.leases = self.all_jobs();
             self.replan();
             self.reconsider_all(now, out);
         } else {

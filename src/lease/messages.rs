@@ -211,20 +211,8 @@ pub struct Wanted {
     pub cluster: bool,
     /// All members.
     pub members: bool,
-    /// Which leases.
-    pub leases: Leases,
-}
-
-/// Which lease rows to read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Leases {
-    /// None.
-    #[default]
-    None,
-    /// Those of these jobs.
-    These(BTreeSet<JobName>),
-    /// All.
-    All,
+    /// The leases of these jobs.
+    pub leases: BTreeSet<JobName>,
 }
 
 /// A conditional write.
@@ -280,23 +268,12 @@ pub struct Found<T> {
     pub row: Result<T, RowError>,
 }
 
-impl Leases {
-    /// Those of `jobs`, if there are any.
-    pub fn some(jobs: BTreeSet<JobName>) -> Self {
-        if jobs.is_empty() { Self::None } else { Self::These(jobs) }
-    }
-}
-
 impl Wanted {
     /// Adds what `other` wants.
     pub fn merge(&mut self, other: Self) {
         self.cluster |= other.cluster;
         self.members |= other.members;
-        self.leases = match (std::mem::take(&mut self.leases), other.leases) {
-            (Leases::All, _) | (_, Leases::All) => Leases::All,
-            (Leases::None, leases) | (leases, Leases::None) => leases,
-            (Leases::These(jobs), Leases::These(more)) => Leases::These(&jobs | &more),
-        };
+        self.leases.extend(other.leases);
     }
 
     /// Whether there is nothing to read.

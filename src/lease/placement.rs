@@ -1,9 +1,9 @@
 //! Who should lead what: rendezvous hashing with a bounded load.
 //!
 //! Every instance computes the same plan from the same jobs and the same members, so nobody has to
-//! agree on anything. A job goes to the member that scores highest for it and still has room; the
-//! room is the same for everybody, so two instances with two jobs lead one each. When a member
-//! comes or goes, most jobs stay where they are.
+//! agree on anything. A job goes to the member that scores highest for it and still has room;
+//! nobody gets two jobs more than another, so two instances with two jobs lead one each. When a
+//! member comes or goes, most jobs stay where they are.
 
 use crate::machine::{Incarnation, JobName};
 
@@ -21,13 +21,15 @@ pub(super) struct Plan {
 impl Plan {
     /// The plan for `jobs` and a sorted `crew`.
     pub(super) fn new<'a>(jobs: impl ExactSizeIterator<Item = &'a JobName>, crew: Vec<Incarnation>) -> Self {
-        let room = jobs.len().div_ceil(crew.len().max(1));
+        let (share, mut rest) = (jobs.len() / crew.len().max(1), jobs.len() % crew.len().max(1));
         let mut load = vec![0; crew.len()];
         let mut owners = Vec::with_capacity(if crew.is_empty() { 0 } else { jobs.len() });
         for job in jobs {
             let seed = hash(job.as_str().as_bytes());
+            let room = share + usize::from(rest > 0);
             let best = (0..crew.len()).filter(|&i| load[i] < room).max_by_key(|&i| score(seed, crew[i]));
             if let Some(owner) = best {
+                rest -= usize::from(load[owner] == share);
                 load[owner] += 1;
                 owners.push(u32::try_from(owner).unwrap_or(u32::MAX));
             }
@@ -110,11 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_planned_more_than_a_fair_share() {
-        let (jobs, plan) = plan(1000, 7);
-        for member in plan.crew() {
-            let share = (0..jobs.len()).filter(|&i| plan.owner(i) == Some(*member)).count();
-            assert!(share <= 143, "{share}");
+    fn nobody_is_planned_two_jobs_more_than_another() {
+        for (jobs, crew) in [(1000, 7), (4, 3), (2, 2), (2, 5), (9, 3)] {
+            let plan = plan(jobs, crew).1;
+            for member in plan.crew() {
+                let share = (0..jobs).filter(|&i| plan.owner(i) == Some(*member)).count();
+                let fair = jobs / plan.crew().len();
+                assert!((fair..=fair + 1).contains(&share), "{share} of {jobs}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The machine's requests in the words of a store, and a store's answers in the machine's.
 
-use crate::lease::{Ask, Found, Leases, RowWrite, View, Wanted, Write};
+use crate::lease::{Ask, Found, RowWrite, View, Wanted, Write};
 use crate::rows::{self, decode, encode};
 use crate::stores::{Change, Key, Kind, Query, Row, Snapshot};
 
@@ -16,12 +16,12 @@ pub(super) enum Request {
 
 pub(super) fn request(ask: Ask) -> Request {
     match ask {
-        Ask::Read(wanted) => Request::Read(query(wanted)),
+        Ask::Read(wanted) => Request::Read(query(&wanted)),
         Ask::Write(writes) => Request::Commit(writes.into_iter().map(change).collect()),
     }
 }
 
-fn query(wanted: Wanted) -> Query {
+fn query(wanted: &Wanted) -> Query {
     let mut query = Query::default();
     if wanted.cluster {
         query.keys.push(cluster_key());
@@ -29,13 +29,7 @@ fn query(wanted: Wanted) -> Query {
     if wanted.members {
         query.kinds.push(Kind::Member);
     }
-    match wanted.leases {
-        Leases::None => {}
-        Leases::These(jobs) => {
-            query.keys.extend(jobs.iter().map(|job| Key::new(Kind::Lease, job.as_str())));
-        }
-        Leases::All => query.kinds.push(Kind::Lease),
-    }
+    query.keys.extend(wanted.leases.iter().map(|job| Key::new(Kind::Lease, job.as_str())));
     query
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::clock::BootClock;
-use crate::lease::{Found, Leases, RowWrite, View, Wanted, Write};
+use crate::lease::{Found, RowWrite, View, Wanted, Write};
 use crate::machine::{Incarnation, JobName};
 use crate::rows::{Cluster, Lease, Member};
 use crate::stores::{Outcome, Version};
@@ -78,14 +78,9 @@ impl Store {
                     let rows = self.members.iter();
                     view.members = rows.map(|(id, stored)| (*id, stored.found(now, self.clock))).collect();
                 }
-                2 if wanted.leases != Leases::None => {
+                2 if !wanted.leases.is_empty() => {
                     let leases = std::mem::take(&mut wanted.leases);
-                    let asked = |job: &JobName| match &leases {
-                        Leases::None => false,
-                        Leases::These(jobs) => jobs.contains(job),
-                        Leases::All => true,
-                    };
-                    let rows = self.leases.iter().filter(|(job, _)| asked(job));
+                    let rows = self.leases.iter().filter(|(job, _)| leases.contains(*job));
                     view.leases =
                         rows.map(|(job, stored)| (job.clone(), stored.found(now, self.clock))).collect();
                 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,12 @@ use crate::folder::Folder;
 
 /// No wait for a line takes longer, on however busy a machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Held by a test that needs much of the machine.
+pub(crate) fn machine() -> impl Sized {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Several instances of one cluster.
 pub(crate) struct Fleet {
@@ -126,10 +132,12 @@ impl Fleet {
     pub(crate) fn wait<T>(&self, what: &str, mut check: impl FnMut(&[Line]) -> Option<T>) -> T {
         let end = now() + PATIENCE;
         while now() < end {
+            let began = now();
             if let Some(found) = check(&self.lines.lock().unwrap()) {
                 return found;
             }
-            thread::sleep(Duration::from_millis(2));
+            // Not all the time: whoever logs waits for us meanwhile.
+            thread::sleep(now().since(began) * 10 + Duration::from_millis(1));
         }
         let lines = self.lines();
         for line in lines.iter().rev().take(40).rev() {
@@ -190,7 +198,7 @@ pub(crate) fn get(address: &str, path: &str) -> String {
     text
 }
 
-fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
+pub(crate) fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
     let of_job = lines.iter().filter(|line| line.is("lease.acquired") && line.text("job") == job);
     of_job.max_by_key(|line| line.term()).map(|line| (line.process.clone(), line.term()))
 }

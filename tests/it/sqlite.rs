@@ -288,7 +288,7 @@ async fn a_locked_file_is_given_up_before_the_deadline() {
     let folder = Folder::new();
     drop(folder.open().await);
     let raw = Connection::open(folder.file()).unwrap();
-    let store = Sqlite::open(&folder.file(), "test", Duration::from_millis(500)).await.unwrap();
+    let store = Sqlite::open(&folder.file(), "test", Duration::from_secs(3)).await.unwrap();
     raw.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = store.commit(vec![insert(Kind::Lease, "job")]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
