@@ -400,8 +400,7 @@ impl Lease {
                 // A row that a person has to repair tells nobody when that is done.
                 let jobs = self.jobs.iter().zip(&self.seats);
                 let broken = jobs.filter(|(_, seat)| seat.illegible.is_some()).map(|(job, _)| job.clone());
-                self.want.leases.extend(broken);
-                self.want.cluster = true;
+                self.want.merge(Wanted { cluster: true, members: true, leases: broken.collect() });
             }
         }
     }

@@ -102,6 +102,8 @@ pub struct Cursor {
     pub state: RunState,
     /// Hash of the schedule it belongs to.
     pub schedule: String,
+    /// How many due times right before it were given up for it.
+    pub missed: u64,
 }
 
 /// How a launch went.

@@ -118,7 +118,8 @@ async fn open(config: &Config, clock: &dyn Clock, listener: &TcpListener) -> Res
     }
 }
 
-/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or more.
+/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or
+/// more.
 async fn open_in_time(
     config: &Config,
     clock: &dyn Clock,

@@ -217,6 +217,7 @@ impl Seat {
             term: launch.term,
             state: RunState::Started,
             schedule: launch.schedule.clone(),
+            missed: launch.missed,
         };
         Some(Lease { cursor: Some(cursor), ..self.row.clone() })
     }

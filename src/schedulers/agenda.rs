@@ -105,8 +105,9 @@ impl Agenda {
             }
             let run = RunId(self.random.u128(1..));
             led.step = Step::Recording(run, occurrence);
-            let (term, due, schedule) = (led.term, occurrence.due, schedule.fingerprint());
-            launches.push(Launch { job, term, due, run, schedule });
+            let Occurrence { due, missed } = occurrence;
+            let (term, schedule) = (led.term, schedule.fingerprint());
+            launches.push(Launch { job, term, due, run, schedule, missed });
         }
         launches
     }
@@ -194,7 +195,7 @@ mod tests {
 
     fn cursor(due: Wall, schedule: Every) -> Cursor {
         let (run, term) = (RunId(1), Term(1));
-        Cursor { due, run, term, state: RunState::Finished, schedule: schedule.fingerprint() }
+        Cursor { due, run, term, state: RunState::Finished, schedule: schedule.fingerprint(), missed: 0 }
     }
 
     #[test]

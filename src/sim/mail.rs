@@ -68,7 +68,7 @@ impl World {
         };
         let back = self.latency();
         if !self.strikes(self.weather.lost_reply) {
-            self.schedule(back, Event::Reply(letter.from, letter.id, answer));
+            self.schedule(back, Event::Reply(letter.from, letter.id, Box::new(answer)));
         }
         Ok(())
     }

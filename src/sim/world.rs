@@ -72,7 +72,7 @@ pub(super) enum Event {
     /// A request reaches the store.
     Arrive(Box<Letter>),
     /// An answer comes back.
-    Reply(Whom, RequestId, Answer),
+    Reply(Whom, RequestId, Box<Answer>),
     /// A request has gone unanswered for too long.
     Timeout(Whom, RequestId),
     /// Another instance sent a word.
@@ -184,7 +184,7 @@ impl World {
         match event {
             Event::Alarm(who) => self.alarm(who),
             Event::Arrive(letter) => self.arrive(*letter),
-            Event::Reply(who, id, answer) => self.reply(who, id, answer),
+            Event::Reply(who, id, answer) => self.reply(who, id, *answer),
             Event::Timeout(who, id) => self.timeout(who, id),
             Event::Wake(index, jobs) => self.deliver(self.whom(index), Input::Woken(jobs)),
             Event::Due { who, job, term } if self.awake(who) => self.due(who.index, job, term),

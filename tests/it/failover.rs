@@ -262,16 +262,27 @@ fn assert_none_missing(lines: &[Line], jobs: usize) {
     }
     assert_eq!(dues.len(), jobs);
     for (job, dues) in &dues {
-        let missed: u64 = lines
-            .iter()
-            .filter(|line| line.is("occurrence.missed") && line.text("job") == *job)
-            .map(|line| line.json["count"].as_u64().unwrap())
-            .sum();
+        let told = lines.iter().filter(|line| line.is("occurrence.missed") && line.text("job") == *job);
+        let told: BTreeMap<_, _> =
+            told.map(|line| (line.text("before"), line.json["count"].as_u64().unwrap())).collect();
+        let missed: u64 = told.values().sum();
         let gaps: Vec<_> = dues.iter().zip(dues.iter().skip(1)).map(|(one, next)| next - one).collect();
         let every = gaps.iter().min().expect("several occurrences");
         let skipped: i64 = gaps.iter().map(|gap| gap / every - 1).sum();
         assert!(gaps.iter().all(|gap| gap % every == 0), "{job} left its cadence: {gaps:?}");
-        assert_eq!(u64::try_from(skipped).unwrap(), missed, "{job} is silent about what it missed: {gaps:?}");
+        let story = || {
+            let lines = lines.iter().filter(|line| line.text("job") == *job && !line.is("job.output"));
+            let tell = |line: &Line| {
+                format!("{} {} {} {}\n", line.process, line.term(), line.text("event"), line.json)
+            };
+            lines.map(tell).collect::<String>()
+        };
+        assert_eq!(
+            u64::try_from(skipped).unwrap(),
+            missed,
+            "{job} is silent about some: {gaps:?}\n{}",
+            story()
+        );
     }
 }
 

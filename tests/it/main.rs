@@ -23,6 +23,7 @@ mod folder;
 mod http;
 mod instance;
 mod log;
+mod mutants;
 mod prove;
 mod scale;
 mod sim;
