@@ -158,7 +158,7 @@ fn a_leader_that_stood_still_launches_nothing_under_its_old_term() {
         fleet.start();
         fleet.start();
         let (leader, term) = settled_leader(&fleet, "job-0");
-        fleet.node(&leader).signal(Signal::STOP);
+        fleet.freeze(&leader);
         fleet.next_leader("job-0", term);
         sleep(FAILOVER * 2);
         let woken = now();

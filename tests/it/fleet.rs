@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -176,6 +176,18 @@ impl Fleet {
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
+    /// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would
+    /// keep the file locked, for everybody, until it goes on.
+    pub(crate) fn freeze(&self, process: &str) {
+        let node = self.node(process);
+        node.signal(Signal::STOP);
+        while is_locked(&self.store()) {
+            node.signal(Signal::CONT);
+            thread::sleep(Duration::from_millis(1));
+            node.signal(Signal::STOP);
+        }
+    }
+
     pub(crate) fn node(&self, process: &str) -> &Node {
         self.nodes.iter().find(|node| node.name == process).unwrap()
     }
@@ -185,6 +197,21 @@ impl Fleet {
         let index = self.nodes.iter().position(|node| node.name == process).unwrap();
         self.nodes.remove(index)
     }
+}
+
+#[cfg(feature = "sqlite")]
+fn is_locked(file: &Path) -> bool {
+    if !file.exists() {
+        return false;
+    }
+    let raw = rusqlite::Connection::open(file).unwrap();
+    raw.busy_timeout(Duration::from_millis(500)).unwrap();
+    raw.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err()
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn is_locked(_file: &Path) -> bool {
+    false
 }
 
 /// What the process that listens at `address` answers, head and all.
