@@ -92,7 +92,7 @@ use self::seat::{Hand, Seat};
 use self::session::Session;
 use crate::machine::{ClusterId, Incarnation, JobName, Leadership, Machine};
 use crate::rows::{CLUSTER, Cluster, Member, RowError, row_of_instance, row_of_job};
-use crate::stores::{Traits, Version};
+use crate::stores::{MOST_CHANGES, Traits, Version};
 use crate::time::{Instant, Wall};
 
 /// Reads under way at the same time: one that hangs must not block the next.
@@ -168,6 +168,8 @@ pub struct Lease {
     reads: usize,
     /// Reads of the members under way.
     looks: usize,
+    /// How many lease rows a request may carry: fewer after a silence, in case they were too many.
+    portion: usize,
     /// Lease rows are being written; what comes meanwhile travels together.
     committing: bool,
     /// Seats that may have something to write.
@@ -296,6 +298,7 @@ impl Lease {
             want_at: Instant::LONG_AGO,
             reads: 0,
             looks: 0,
+            portion: MOST_CHANGES,
             committing: false,
             ready: VecDeque::new(),
             campaign_at: Instant::NEVER,
@@ -407,13 +410,23 @@ impl Lease {
 
     /// Sends what is wanted.
     fn read(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if self.want.is_empty() || self.reads >= MOST_READS || now < self.want_at {
-            return;
+        while !self.want.is_empty() && self.reads < MOST_READS && now >= self.want_at {
+            let wanted = self.want.take(self.portion);
+            self.reads += 1;
+            self.looks += usize::from(wanted.members);
+            self.ask(now, Asked::Read(wanted.clone()), Ask::Read(wanted), out);
         }
-        let wanted = std::mem::take(&mut self.want);
-        self.reads += 1;
-        self.looks += usize::from(wanted.members);
-        self.ask(now, Asked::Read(wanted.clone()), Ask::Read(wanted), out);
+    }
+
+    /// Learns from the answer to a request that carried lease rows how many the store takes at once.
+    fn adapt(&mut self, rows: usize, answer: &Answer) {
+        match answer {
+            Answer::Silence if rows > 0 => self.portion = (self.portion / 2).max(1),
+            Answer::Read(_) | Answer::Written(_) if rows >= self.portion => {
+                self.portion = (self.portion * 2).min(MOST_CHANGES);
+            }
+            Answer::Silence | Answer::Read(_) | Answer::Written(_) => {}
+        }
     }
 
     fn ask(&mut self, now: Instant, why: Asked, ask: Ask, out: &mut Vec<Output>) {

@@ -2,7 +2,7 @@
 //!
 //! Real processes of the program, built as users build it, on an `SQLite` file, or on the Datastore
 //! that the environment names. Times are counted from outside: from the signal to the log line of the
-//! next leader. `FAILOVER` (seconds) and `ROUNDS` may be set.
+//! next leader. `FAILOVER` (seconds) and `ROUNDS` may be set; `cargo bench -- crashes` makes one of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,11 +33,23 @@ fn main() {
     let failover = Duration::from_secs(number("FAILOVER", 2));
     let rounds = number("ROUNDS", 20);
     println!("failover {failover:?}, {rounds} rounds, store {}", store());
-    cold_start();
-    crashes(failover, rounds);
-    departures(failover, rounds);
-    many_jobs(10_000, failover);
-    memory_of(10);
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let figures: [(&str, &dyn Fn()); 6] = [
+        ("cold_start", &cold_start),
+        ("crashes", &|| crashes(failover, rounds)),
+        ("departures", &|| departures(failover, rounds)),
+        ("many_jobs", &|| many_jobs(10_000, failover)),
+        ("few_jobs", &|| memory_of(10)),
+        ("transaction", &transaction),
+    ];
+    for (name, make) in figures {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            make();
+        }
+    }
+}
+
+fn transaction() {
     #[cfg(feature = "datastore")]
     if let Ok(address) = std::env::var("DATASTORE_EMULATOR_HOST") {
         transaction::compare(&address);

@@ -8,7 +8,7 @@ use super::session::Session;
 use super::{Asked, Lease};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::{self, RunState, Wish, row_of_job};
-use crate::stores::{MOST_CHANGES, Outcome, Version};
+use crate::stores::{Outcome, Version};
 use crate::time::Instant;
 
 impl Lease {
@@ -79,7 +79,7 @@ impl Lease {
             return;
         }
         let (mut seats, mut writes) = (Vec::new(), Vec::new());
-        while writes.len() < MOST_CHANGES
+        while writes.len() < self.portion
             && let Some(index) = self.ready.pop_front()
         {
             self.seats[index].queued = false;

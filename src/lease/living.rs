@@ -35,6 +35,7 @@ impl Lease {
             Asked::Read(wanted) => {
                 self.reads -= 1;
                 self.looks -= usize::from(wanted.members);
+                self.adapt(wanted.leases.len(), &answer);
                 match answer {
                     Answer::Read(view) => self.take_in(now, sent, &wanted, view, out),
                     Answer::Written(_) | Answer::Silence => {
@@ -50,7 +51,10 @@ impl Lease {
             Asked::Register(me) => self.registered(now, me, &answer, out),
             Asked::Beat(me, beat) => self.beaten(now, me, beat, &answer),
             Asked::Reap(id) => self.reaped(now, sent, id, &answer, out),
-            Asked::Leases(seats) => self.leases_written(now, &seats, &answer, out),
+            Asked::Leases(seats) => {
+                self.adapt(seats.len(), &answer);
+                self.leases_written(now, &seats, &answer, out);
+            }
             Asked::Farewell => {
                 self.session = Session::Over;
                 out.push(Output::Stopped);

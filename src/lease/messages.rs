@@ -278,6 +278,13 @@ impl Wanted {
         self.leases.extend(other.leases);
     }
 
+    /// Takes out what the next read brings, with no more leases than `most`.
+    pub(super) fn take(&mut self, most: usize) -> Self {
+        let next = self.leases.iter().nth(most).cloned();
+        let rest = next.map(|next| self.leases.split_off(&next)).unwrap_or_default();
+        std::mem::replace(self, Self { leases: rest, ..Self::default() })
+    }
+
     /// Whether there is nothing to read.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
