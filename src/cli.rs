@@ -213,7 +213,7 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn stores::Store>, Failure> {
-    Ok(stores::open(&config.store, &config.cluster, config.timing.request).await?)
+    Ok(stores::visit(&config.store, &config.cluster, config.timing.request).await?)
 }
 
 /// Opens the configured store for rows that are nobody's but the proof's.

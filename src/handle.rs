@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::lease::{Input, Life, Refusal, SeatView};
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{Cursor, Member};
+use crate::rows::{Cursor, Member, RowError};
 use crate::stores::StoreError;
 use crate::time::Instant;
 
@@ -69,6 +69,8 @@ pub struct Snapshot {
     pub seats: Vec<SeatView>,
     /// The other members.
     pub members: Vec<(Incarnation, Member)>,
+    /// Rows that cannot be understood and are left alone, and why.
+    pub problems: Vec<String>,
 }
 
 /// How the store does.
@@ -76,10 +78,21 @@ pub struct Snapshot {
 pub struct Health {
     /// It has answered at least once.
     pub met: bool,
-    /// Why the last request failed, if it did.
-    pub trouble: Option<StoreError>,
+    /// Why the last read failed, if it did.
+    pub reads: Option<StoreError>,
+    /// Why the last commit failed, if it did. A store may well refuse the one and not the other.
+    pub commits: Option<StoreError>,
+    /// Why the cluster's row cannot be understood, if so: nothing is taken meanwhile.
+    pub puzzled: Option<RowError>,
     /// The store shows less than it did before: this instance leads nothing more.
     pub regressed: Option<String>,
+}
+
+impl Health {
+    /// Why the store does not do what it should, if so.
+    pub fn trouble(&self) -> Option<&StoreError> {
+        self.commits.as_ref().or(self.reads.as_ref())
+    }
 }
 
 /// What happened, counted since the start.

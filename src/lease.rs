@@ -91,7 +91,7 @@ use self::placement::Plan;
 use self::seat::{Hand, Seat};
 use self::session::Session;
 use crate::machine::{ClusterId, Incarnation, JobName, Leadership, Machine};
-use crate::rows::{Cluster, Member};
+use crate::rows::{CLUSTER, Cluster, Member, RowError, row_of_instance, row_of_job};
 use crate::stores::{Traits, Version};
 use crate::time::{Instant, Wall};
 
@@ -145,6 +145,8 @@ pub struct Lease {
     draining: bool,
 
     cluster: Option<Met>,
+    /// Why the cluster's row cannot be understood, if so.
+    puzzled: Option<RowError>,
     /// Until when nobody may campaign, because leaders of a lost store may still trust theirs.
     settling: Option<Instant>,
     /// The store whose settling this process has waited for.
@@ -280,6 +282,7 @@ impl Lease {
             moved: 0,
             draining: false,
             cluster: None,
+            puzzled: None,
             settling: None,
             settled: None,
             members: Members::new(),
@@ -336,6 +339,19 @@ impl Lease {
         self.members.rows()
     }
 
+    /// The rows that cannot be understood, and why: they are left alone.
+    pub fn illegible(&self) -> impl Iterator<Item = (String, &RowError)> {
+        let seats = self.jobs.iter().zip(&self.seats);
+        let leases = seats.filter_map(|(job, seat)| Some((row_of_job(job), seat.illegible.as_ref()?)));
+        let members = self.members.illegible().map(|(id, why)| (row_of_instance(id), why));
+        self.puzzled().map(|why| (CLUSTER.to_owned(), why)).into_iter().chain(members).chain(leases)
+    }
+
+    /// Why nobody can say which store this is, if so: nothing is taken meanwhile.
+    pub fn puzzled(&self) -> Option<&RowError> {
+        self.puzzled.as_ref()
+    }
+
     /// This instance, as it describes itself.
     pub fn about(&self) -> &About {
         &self.about
@@ -380,8 +396,12 @@ impl Lease {
         }
         if !self.looking() && now >= self.members.next_look(&self.timing) {
             self.want.members = true;
-            self.want.cluster |=
-                self.cluster.as_ref().is_none_or(|met| now >= met.seen + self.timing.heartbeat / 2);
+            if self.cluster.as_ref().is_none_or(|met| now >= met.seen + self.timing.heartbeat / 2) {
+                // A row that a person has to repair tells nobody when that is done.
+                let jobs = self.jobs.iter().zip(&self.seats);
+                let broken = jobs.filter(|(_, seat)| seat.illegible.is_some()).map(|(job, _)| job.clone());
+                self.want.merge(Wanted { cluster: true, members: true, leases: broken.collect() });
+            }
         }
     }
 

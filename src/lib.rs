@@ -1,4 +1,13 @@
 //! One leader per job, on the datastore you already have.
+//!
+//! Each [`instance::Instance`] competes, per job, for a compare-and-set lease row in a [`stores::Store`],
+//! and runs the [`schedulers::Job`]s that it leads, only while it leads them.
+//!
+//! * [`lease`] is the protocol: pure, under an essay with its rules, its proof and what it does not
+//!   guarantee. [`machine`] is the trait that it implements, [`drive`](mod@drive) what runs it.
+//! * [`stores`] has the alternatives, and the suite that each of them passes.
+//! * [`prove`](mod@prove) tries it all on a store of yours, [`sim`] in simulated worlds.
+//! * [`run`](mod@run) is the program; the README shows how to use it, and the library.
 
 pub mod commands;
 pub mod config;
@@ -20,3 +29,7 @@ pub mod schedulers;
 pub mod sim;
 pub mod stores;
 pub mod time;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,10 +6,13 @@
 
 mod fields;
 mod line;
+mod spool;
 
 use std::io::{self, IsTerminal, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use tokio::time::sleep;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::EnvFilter;
@@ -21,9 +24,18 @@ use crate::machine::{JobName, Term};
 use crate::time::Clock;
 use fields::Fields;
 pub use line::{Format, Style, one_line};
+use spool::Spool;
 
-/// Crates that talk about every frame they send. They are never heard.
-const NOISE: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+/// Crates that talk about every frame they send or every call that fails. They are never heard.
+const NOISE: [&str; 7] = ["gcloud_sdk", "h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+
+/// How long the last lines may take to be read at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// How soon people are told of lines that were lost.
+const CONFESSION: Duration = Duration::from_secs(1);
+
+/// What goes to standard output; `None` when the system gives no thread for it.
+static STDOUT: OnceLock<Option<Spool>> = OnceLock::new();
 
 /// Which lines are written: directives such as `info` or `info,tenure::drive=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +76,44 @@ impl Destination {
         terminal && !no_colour
     }
 
-    /// Writes one line at once. When nobody reads any more there is nobody left to tell.
+    /// Writes one line. A daemon waits for no reader; a command does, and if there is none any more,
+    /// there is nobody left to tell.
     fn write(self, line: &[u8]) {
+        let write = |line: &[u8]| io::stdout().lock().write_all(line);
         let _unread = match self {
-            Self::Stdout => io::stdout().lock().write_all(line),
+            Self::Stdout => match STDOUT.get_or_init(|| Spool::start(write).ok()) {
+                Some(spool) => return spool.put(line),
+                None => write(line),
+            },
             Self::Stderr => io::stderr().lock().write_all(line),
         };
+    }
+}
+
+/// Lines that could not be written so far, because their reader stood still or was gone.
+pub fn lost() -> u64 {
+    STDOUT.get().and_then(Option::as_ref).map_or(0, Spool::lost)
+}
+
+/// Waits a moment until the last lines are read.
+pub fn flush() {
+    if let Some(Some(spool)) = STDOUT.get() {
+        spool.flush(LAST_LINES);
+    }
+}
+
+/// Says how many lines were lost, as soon as somebody reads again.
+pub async fn own_up() {
+    loop {
+        sleep(CONFESSION).await;
+        if let Some(count) = STDOUT.get().and_then(Option::as_ref).and_then(Spool::newly_lost) {
+            tracing::warn!(
+                event = "log.lost",
+                count,
+                reason = "nobody read them",
+                "{count} lines before this one were lost, because nobody read them in time"
+            );
+        }
     }
 }
 

@@ -53,14 +53,29 @@ pub enum Leadership {
 /// The number of a leadership. It rises with every change of leader and never falls, so a
 /// resource that remembers the highest term it has seen can refuse a leader of the past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64")]
 pub struct Term(pub u64);
 
 impl Term {
+    /// No term is higher, so that there always is a next one, which every store and every reader of
+    /// JSON can hold. A thousand leaders a second would take 285,000 years to come near it.
+    pub const LAST: Self = Self((1 << 53) - 1);
+
     /// The term after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl TryFrom<u64> for Term {
+    type Error = String;
+    fn try_from(number: u64) -> Result<Self, String> {
+        if number < Self::LAST.0 {
+            Ok(Self(number))
+        } else {
+            Err(format!("no term can be as high as {number}"))
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use clap::Parser;
 use tenure::failure::chain;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
+    let result = cli::Cli::parse().run();
+    tenure::log::flush();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let _unread = writeln!(io::stderr(), "{}", chain(&failure));

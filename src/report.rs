@@ -24,6 +24,8 @@ pub struct Status {
     pub members: Vec<Member>,
     /// All of its jobs, whoever leads them.
     pub jobs: Vec<Job>,
+    /// Rows that cannot be understood and are left alone, and why.
+    pub problems: Vec<String>,
 }
 
 /// An instance, by itself.

@@ -6,15 +6,21 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::machine::{ClusterId, Incarnation, JobName, RunId, Term};
-use crate::stores::Fields;
+use crate::stores::{Fields, UNREADABLE};
 use crate::time::Wall;
 
 /// The newest schema that this version reads and writes.
 pub const SCHEMA: u32 = 1;
+
+/// No row of ours holds more bytes of text: one that does was not written by us, and might not fit
+/// into a store, nor on anybody's screen.
+const LARGEST: usize = 64 * 1024;
+/// No counter of ours comes near: from one that high there would be no next number.
+const HIGHEST: u64 = 1 << 53;
 
 /// The row that says which store this is. Written once, when the first instance meets it empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +32,7 @@ pub struct Cluster {
     /// Every leader of an earlier, lost store has given up by now.
     pub settled: bool,
     /// How many wishes people have written into lease rows. Who sees it rise reads them.
+    #[serde(deserialize_with = "counter")]
     pub wishes: u64,
 }
 
@@ -37,6 +44,7 @@ pub struct Member {
     /// For people only.
     pub name: String,
     /// How many heartbeats so far. A write that changes nothing may keep a row's version.
+    #[serde(deserialize_with = "counter")]
     pub beat: u64,
     /// How long the row may stand unchanged before rivals delete it. Never changes.
     #[serde(rename = "ttl_ms", with = "millis")]
@@ -46,12 +54,14 @@ pub struct Member {
     /// It is on its way out and takes nothing more.
     pub draining: bool,
     /// How many leases it has given away. Who sees it rise reads the lease rows.
+    #[serde(deserialize_with = "counter")]
     pub moved: u64,
     /// Hash of its list of jobs: only instances with the same list place jobs on each other.
     pub placement: String,
     /// The version of Tenure that runs it.
     pub version: String,
     /// Higher than that of every member there was when it joined. The eldest sets the clock.
+    #[serde(deserialize_with = "counter")]
     pub order: u64,
     /// The clock that the cluster goes by, as it knew it when the row was sent.
     pub clock: Wall,
@@ -91,6 +101,8 @@ pub struct Cursor {
     pub state: RunState,
     /// Hash of the schedule it belongs to.
     pub schedule: String,
+    /// How many due times right before it were given up for it.
+    pub missed: u64,
 }
 
 /// How a launch went.
@@ -146,17 +158,59 @@ pub enum RowError {
     #[error("it has schema {0}, and this version knows schemas up to {SCHEMA}: upgrade this instance")]
     Newer(u64),
     /// Nothing this program writes looks so.
-    #[error("it is not readable ({0}): restore the row")]
+    #[error("it cannot be read ({0}): restore it")]
     Corrupt(String),
+}
+
+/// What people call the cluster's row.
+pub const CLUSTER: &str = "the row of the cluster";
+
+/// What people call the row of an instance.
+pub fn row_of_instance(id: Incarnation) -> String {
+    format!("the row of instance {id}")
+}
+
+/// What people call the row of a job.
+pub fn row_of_job(job: &JobName) -> String {
+    format!("the row of job {}", job.as_str().escape_debug())
 }
 
 /// What a row holds, from the fields that a store keeps.
 pub fn decode<T: DeserializeOwned>(fields: Fields) -> Result<T, RowError> {
     match fields.get("schema").and_then(Value::as_u64) {
-        None => Err(RowError::Corrupt("no schema".to_owned())),
+        None => {
+            let why = fields.get(UNREADABLE).and_then(Value::as_str).unwrap_or("it has no schema");
+            Err(RowError::Corrupt(why.to_owned()))
+        }
         Some(schema) if schema > u64::from(SCHEMA) => Err(RowError::Newer(schema)),
-        Some(_) => serde_json::from_value(Value::Object(fields))
-            .map_err(|error| RowError::Corrupt(error.to_string())),
+        Some(_) => {
+            let row = Value::Object(fields);
+            match weight(&row) {
+                0..=LARGEST => {
+                    serde_json::from_value(row).map_err(|error| RowError::Corrupt(error.to_string()))
+                }
+                bytes => Err(RowError::Corrupt(format!("it has {bytes} bytes, rows have at most {LARGEST}"))),
+            }
+        }
+    }
+}
+
+/// How many bytes of text there are in `value`.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+fn counter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number < HIGHEST {
+        Ok(number)
+    } else {
+        Err(de::Error::custom(format!("{number} is no count of ours")))
     }
 }
 

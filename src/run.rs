@@ -1,7 +1,7 @@
 //! Runs one instance as a process: the order in which things start, and in which they end.
 //!
 //! Start: the port, because a taken port is the commonest mistake and the cheapest to find; the store,
-//! which must prove its compare-and-set; the instance; HTTP. End: no new runs, running ones end or are
+//! which must prove its compare-and-set, while HTTP says what is waited for; the instance; HTTP. End: no new runs, running ones end or are
 //! cut off after the grace, leases are handed over, the member row goes, then HTTP, then the process.
 
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ use crate::instance::Instance;
 use crate::jobs::Action;
 use crate::jobs::preacher::Preacher;
 use crate::lease::{About, Input};
+use crate::log;
 use crate::schedulers::{Every, Job};
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
@@ -44,7 +45,7 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::Other(format!("cannot listen: {error}")))?;
     let store = tokio::select! {
-        store = open(&config, &*clock) => store?,
+        store = open(&config, &*clock, &listener) => store?,
         () = signals.next() => return Ok(()),
     };
 
@@ -73,8 +74,9 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
         clock: Arc::clone(&clock),
     };
     let (close, closed) = watch::channel(false);
-    let mut server = JoinSet::new();
-    server.spawn(http::serve(listener, app, until(closed)));
+    let mut helpers = JoinSet::new();
+    helpers.spawn(http::serve(listener, app, until(closed)));
+    helpers.spawn(log::own_up());
     started(&config, address, &place, clock.now().since(began));
 
     tokio::select! {
@@ -102,14 +104,28 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
         () = signals.next() => Err(Failure::Signal(signals.last)),
     };
     close.send_replace(true);
-    drop(timeout(LAST_WORDS, server.join_next()).await);
+    drop(timeout(LAST_WORDS, helpers.join_next()).await);
     tracing::info!(event = "instance.stopped", node = config.name, "Node {} stopped", config.name);
     result
 }
 
-/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or more.
-async fn open(config: &Config, clock: &dyn Clock) -> Result<Arc<dyn Store>, Failure> {
-    let patience = config.timing.ttl.max(SHORTEST_PATIENCE);
+/// Opens the store, while HTTP says what is waited for.
+async fn open(config: &Config, clock: &dyn Clock, listener: &TcpListener) -> Result<Arc<dyn Store>, Failure> {
+    let (waiting, why) = watch::channel("the store has not answered yet".to_owned());
+    tokio::select! {
+        store = open_in_time(config, clock, &waiting) => store,
+        never = http::stand_in(listener, why) => match never {},
+    }
+}
+
+/// Opens the store and has it prove itself. One that does not answer gets as long as a failover, or
+/// more.
+async fn open_in_time(
+    config: &Config,
+    clock: &dyn Clock,
+    waiting: &watch::Sender<String>,
+) -> Result<Arc<dyn Store>, Failure> {
+    let (node, patience) = (config.name.as_str(), config.timing.ttl.max(SHORTEST_PATIENCE));
     let deadline = clock.now() + patience;
     let mut told = false;
     loop {
@@ -119,14 +135,19 @@ async fn open(config: &Config, clock: &dyn Clock) -> Result<Arc<dyn Store>, Fail
                     told = true;
                     tracing::warn!(
                         event = "store.unreachable",
-                        node = config.name,
-                        "The store does not answer yet; trying for {:?}: {why}",
-                        patience
+                        node,
+                        "The store does not answer yet; trying for {patience:?}: {why}"
                     );
                 }
+                waiting.send_replace(format!("the store does not answer: {why}"));
                 sleep(RETRY).await;
             }
-            result => return Ok(result?),
+            result => {
+                if told && result.is_ok() {
+                    tracing::info!(event = "store.recovered", node, "The store answers node {node} now");
+                }
+                return Ok(result?);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::lease::View;
 use crate::machine::{ClusterId, Incarnation};
 use crate::ports::{client, wire};
 use crate::report::{Brief, Job, Member};
+use crate::rows::{CLUSTER, row_of_instance, row_of_job};
 use crate::stores::{Kind, Query, Store, StoreError};
 use crate::time::{Clock, Wall};
 
@@ -80,7 +81,7 @@ pub async fn status(store: &dyn Store, clock: &dyn Clock) -> Result<Status, Stor
     let cluster = match cluster.map(|found| found.row) {
         Some(Ok(row)) => Some(row.id),
         Some(Err(why)) => {
-            problems.push(format!("the row of the cluster: {why}"));
+            problems.push(format!("{CLUSTER}: {why}"));
             None
         }
         None => None,
@@ -88,7 +89,7 @@ pub async fn status(store: &dyn Store, clock: &dyn Clock) -> Result<Status, Stor
     for (id, found) in member_rows {
         match found.row {
             Ok(row) => members.push(Member::new(id, &row)),
-            Err(why) => problems.push(format!("the row of instance {id}: {why}")),
+            Err(why) => problems.push(format!("{}: {why}", row_of_instance(id))),
         }
     }
     let told = ask(&members, &mut problems).await;
@@ -97,7 +98,7 @@ pub async fn status(store: &dyn Store, clock: &dyn Clock) -> Result<Status, Stor
         let row = match found.row {
             Ok(row) => row,
             Err(why) => {
-                problems.push(format!("the row of job {}: {why}", Printable(job.as_str())));
+                problems.push(format!("{}: {why}", row_of_job(&job)));
                 continue;
             }
         };

@@ -36,6 +36,8 @@ pub(super) struct Found<'a> {
 impl<'a> File<'a> {
     /// Reads `text`, or says everything that keeps it from being TOML.
     pub(super) fn parse(name: Option<&'a str>, text: &'a str) -> Result<Self, ConfigError> {
+        // Some editors put a mark in front, which is no column of the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (table, errors) = DeTable::parse_recoverable(text);
         let lines = iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
         let file = Self { name, text, lines, table: table.into_inner() };

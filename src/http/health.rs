@@ -14,6 +14,7 @@ use super::Site;
 use super::api::seat_of;
 use super::problem::Problem;
 use crate::handle::Health;
+use crate::rows::CLUSTER;
 
 /// The process answers. Nothing else is asked, so that nobody restarts it because a store is away.
 pub(super) async fn live() -> Json<Value> {
@@ -51,7 +52,10 @@ pub(super) fn trouble(health: &Health) -> Option<String> {
         Health { regressed: Some(what), .. } => Some(format!(
             "the store shows less than it did before ({what}): restore it, then restart every instance"
         )),
-        Health { trouble: Some(error), .. } => Some(format!("the store does not answer: {error}")),
+        Health { commits: Some(error), .. } | Health { reads: Some(error), .. } => {
+            Some(format!("the store does not answer: {error}"))
+        }
+        Health { puzzled: Some(why), .. } => Some(format!("{CLUSTER}: {why}")),
         Health { met: false, .. } => Some("the store has not answered yet".to_owned()),
         Health { met: true, .. } => None,
     }

@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use super::Site;
 use super::problem::Problem;
 use crate::handle::Snapshot;
+use crate::log;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -50,6 +51,8 @@ impl Display for Scrape<'_> {
         for (state, jobs) in [("led", instance.leads), ("followed", followed), ("free", free)] {
             writeln!(f, "tenure_jobs{{state=\"{state}\"}} {jobs}")?;
         }
+        family(f, "tenure_illegible_rows", "gauge", "Rows that cannot be understood and are left alone.")?;
+        writeln!(f, "tenure_illegible_rows {}", snapshot.problems.len())?;
         family(f, "tenure_horizon_seconds", "gauge", "How long this instance may lead without a heartbeat.")?;
         let left = instance.horizon.unwrap_or(Duration::ZERO).as_secs_f64();
         writeln!(f, "tenure_horizon_seconds {left:.3}")?;
@@ -65,7 +68,8 @@ impl Display for Scrape<'_> {
         total(f, "tenure_leases_acquired", &counters.acquired, "Leaderships that began here.")?;
         total(f, "tenure_leases_left", &counters.left, "Leaderships that ended here.")?;
         total(f, "tenure_lapses", &counters.lapses, "Times that no heartbeat was confirmed in time.")?;
-        writeln!(f, "# EOF")
+        family(f, "tenure_log_lines_lost", "counter", "Log lines that nobody read in time.")?;
+        writeln!(f, "tenure_log_lines_lost_total {}\n# EOF", log::lost())
     }
 }
 

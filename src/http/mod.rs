@@ -54,6 +54,8 @@ const LONGEST_CONNECTION: Duration = Duration::from_mins(5);
 const GRACE: Duration = Duration::from_millis(750);
 /// Wait after a connection could not be accepted, as when there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Of the refusals of one rush, only so many are worth a line.
+const SAID_ONCE_IN: u32 = 100;
 
 /// What is shown.
 #[derive(Debug)]
@@ -99,6 +101,14 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     while connections.join_next().await.is_some() {}
 }
 
+/// Answers, until it is dropped, that the process lives and why its instance has not begun.
+pub async fn stand_in(listener: &TcpListener, why: watch::Receiver<String>) -> Infallible {
+    let absent = move || async move { Problem::unavailable(why.borrow().as_str()) };
+    let router = Router::new().route("/.well-known/live", get(health::live)).fallback(absent);
+    let (ending, _) = watch::channel(false);
+    accept(listener, &router, &mut JoinSet::new(), &ending).await
+}
+
 fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(page::page))
@@ -124,15 +134,20 @@ async fn accept(
     connections: &mut JoinSet<()>,
     ending: &watch::Sender<bool>,
 ) -> Infallible {
+    let mut refused = 0_u32;
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
+                    refused = if connections.is_empty() { 0 } else { refused };
                     connections.spawn(converse(stream, router.clone(), ending.subscribe()));
                 }
                 Err(error) => {
-                    tracing::warn!(event = "http.refused", "Could not accept a connection: {error}");
+                    if refused.is_multiple_of(SAID_ONCE_IN) {
+                        tracing::warn!(event = "http.refused", "Cannot accept connections now: {error}");
+                    }
+                    refused = refused.wrapping_add(1);
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -181,6 +196,7 @@ impl Site {
             instance: self.instance(snapshot),
             members: snapshot.members.iter().map(|(id, row)| Member::new(*id, row)).collect(),
             jobs: snapshot.seats.iter().map(|seat| self.job(seat)).collect(),
+            problems: snapshot.problems.clone(),
         }
     }
 

@@ -17,6 +17,8 @@ use crate::time::Wall;
 const MOST_JOBS: usize = 200;
 /// Other members on the page.
 const MOST_MEMBERS: usize = 100;
+/// Illegible rows on the page.
+const MOST_PROBLEMS: usize = 20;
 /// Seconds until a browser looks again.
 const REFRESH: u8 = 5;
 
@@ -74,6 +76,9 @@ impl Page<'_> {
     fn condition(&self, f: &mut fmt::Formatter<'_>, instance: &Instance) -> fmt::Result {
         if let Some(trouble) = &instance.trouble {
             writeln!(f, "<p class=\"bad\">Not ready: {}", Text(trouble))?;
+        }
+        for problem in self.snapshot.problems.iter().take(MOST_PROBLEMS) {
+            writeln!(f, "<p class=\"bad\">{}", Text(problem))?;
         }
         let (leads, jobs) = (instance.leads, self.snapshot.seats.len());
         match instance.horizon {

@@ -7,7 +7,7 @@ use super::seat::{Exit, Writing};
 use super::session::Session;
 use super::{Asked, Lease};
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{self, RunState, Wish};
+use crate::rows::{self, RunState, Wish, row_of_job};
 use crate::stores::{MOST_CHANGES, Outcome, Version};
 use crate::time::Instant;
 
@@ -259,6 +259,7 @@ impl Lease {
         );
         if !doubtful.is_empty() {
             self.want.merge(Wanted { leases: doubtful, ..Wanted::default() });
+            self.pause_after(answer, now);
         }
     }
 
@@ -311,7 +312,9 @@ impl Lease {
         let me = self.incarnation();
         let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
         if let Some(why) = &seat.illegible {
-            out.push(Output::Note(Note::Illegible { row: format!("the lease of {job}"), why: why.clone() }));
+            // Whoever restores it must not go below that.
+            let row = format!("{}, last known at term {}", row_of_job(job), seat.row.term);
+            out.push(Output::Note(Note::Illegible { row, why: why.clone() }));
         } else if seat.row.holder.is_some() && seat.row.holder != me && seat.row.holder != seat.heard {
             seat.heard = seat.row.holder;
             let leader = seat.row.leader.clone().unwrap_or_default();

@@ -4,7 +4,7 @@ use super::messages::{Answer, Ending, Found, Note, Output, RequestId, RowWrite, 
 use super::session::{Live, Session};
 use super::{Asked, Balance, Lease, MOST_PAST, Met};
 use crate::machine::{ClusterId, Incarnation};
-use crate::rows::{Cluster, Member, SCHEMA};
+use crate::rows::{CLUSTER, Cluster, Member, RowError, SCHEMA, row_of_instance};
 use crate::stores::{Outcome, Version};
 use crate::time::Instant;
 
@@ -43,7 +43,10 @@ impl Lease {
                     }
                 }
             }
-            Asked::Cluster => self.want.cluster = true,
+            Asked::Cluster => {
+                self.want.cluster = true;
+                self.pause_after(&answer, now);
+            }
             Asked::Register(me) => self.registered(now, me, &answer, out),
             Asked::Beat(me, beat) => self.beaten(now, me, beat, &answer),
             Asked::Reap(id) => self.reaped(now, sent, id, &answer, out),
@@ -84,14 +87,12 @@ impl Lease {
                 let row = Cluster { schema: SCHEMA, id, settled: alone, wishes: 0 };
                 self.write(now, Asked::Cluster, Version::ABSENT, RowWrite::Cluster(row), out);
             }
-            (Some(Found { row: Err(why), .. }), _) => {
-                out.push(Output::Note(Note::Illegible { row: "the cluster's row".to_owned(), why }));
-                self.bar(now, out);
-            }
+            (Some(Found { row: Err(why), .. }), _) => self.puzzle(now, why, out),
             (Some(Found { row: Ok(row), .. }), Some((id, ..))) if row.id != id => {
                 self.regress(now, "the row of the cluster is another one", out);
             }
             (Some(Found { row: Ok(row), version, .. }), known) => {
+                self.puzzled = None;
                 if known.is_some_and(|(_, wishes, _)| wishes != row.wishes) {
                     self.want.leases = self.all_jobs();
                 }
@@ -108,6 +109,17 @@ impl Lease {
                 }
             }
         }
+    }
+
+    /// The cluster's row cannot be understood, so nobody can say which store this is. What is led stays
+    /// led, as that rests on other rows; nothing is taken before the row can be read again.
+    fn puzzle(&mut self, now: Instant, why: RowError, out: &mut Vec<Output>) {
+        if self.puzzled.as_ref() != Some(&why) {
+            out.push(Output::Note(Note::Illegible { row: CLUSTER.to_owned(), why: why.clone() }));
+        }
+        self.puzzled = Some(why);
+        self.want.cluster = true;
+        self.want_at = now + self.backoff();
     }
 
     /// Says so once the store has been quiet for a whole time-to-live.
@@ -262,6 +274,9 @@ impl Lease {
         if changes.leases {
             self.want.leases = self.all_jobs();
         }
+        for (id, why) in changes.illegible {
+            out.push(Output::Note(Note::Illegible { row: row_of_instance(id), why }));
+        }
         for (id, at) in changes.beats {
             self.compare_clocks(id, at, out);
         }
@@ -302,6 +317,14 @@ impl Lease {
         } else {
             self.members.spared(id);
             self.want.members = true;
+            self.pause_after(answer, now);
+        }
+    }
+
+    /// A store that refuses a write may well answer reads at once, and must not be asked without end.
+    pub(super) fn pause_after(&mut self, answer: &Answer, now: Instant) {
+        if *answer == Answer::Silence {
+            self.want_at = self.want_at.max(now + self.backoff());
         }
     }
 
@@ -316,9 +339,10 @@ impl Lease {
         }
         let tolerance =
             i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(2_000_000_000);
-        let ahead = row.clock.as_nanos().saturating_sub(self.wall_at(at).shifted(-self.skew).as_nanos());
-        let skew = if ahead.abs() <= tolerance { 0 } else { ahead };
-        if (skew - self.skew).abs() > tolerance {
+        let ours = self.wall_at(at).shifted(self.skew.saturating_neg());
+        let ahead = row.clock.as_nanos().saturating_sub(ours.as_nanos());
+        let skew = if ahead.saturating_abs() <= tolerance { 0 } else { ahead };
+        if skew.saturating_sub(self.skew).saturating_abs() > tolerance {
             self.skew = skew;
             out.push(Output::Skew(skew));
         }

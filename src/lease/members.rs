@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::messages::Found;
 use super::timing::Timing;
 use crate::machine::Incarnation;
-use crate::rows::Member;
+use crate::rows::{Member, RowError};
 use crate::stores::Version;
 use crate::time::Instant;
 
@@ -28,8 +28,8 @@ pub(super) struct Members {
 #[derive(Debug)]
 struct Sighting {
     version: Version,
-    /// `None` when the row cannot be understood: alive, but nobody to deal with.
-    row: Option<Member>,
+    /// One that cannot be understood is alive, but nobody to deal with.
+    row: Result<Member, RowError>,
     /// Since when the row stands unchanged.
     since: Instant,
     /// When we met.
@@ -49,6 +49,8 @@ pub(super) struct Changes {
     pub(super) leases: bool,
     /// Members that changed, with the moment of the change, for comparing clocks.
     pub(super) beats: Vec<(Incarnation, Instant)>,
+    /// Members whose rows are new and cannot be understood.
+    pub(super) illegible: Vec<(Incarnation, RowError)>,
 }
 
 impl Members {
@@ -83,8 +85,10 @@ impl Members {
                     known
                 }
                 known => {
-                    let row = found.row.ok();
-                    let moved = |row: &Option<Member>| row.as_ref().map(|row| (row.moved, row.draining));
+                    let row = found.row;
+                    changes.illegible.extend(row.as_ref().err().map(|why| (id, why.clone())));
+                    let moved =
+                        |row: &Result<Member, _>| row.as_ref().ok().map(|row| (row.moved, row.draining));
                     if let Some(known) = &known {
                         changes.leases |= moved(&known.row) != moved(&row);
                     }
@@ -117,7 +121,7 @@ impl Members {
     /// A deletion that left at `sent` was applied. Returns the name of who is gone.
     pub(super) fn reaped(&mut self, id: Incarnation, sent: Instant) -> Option<String> {
         self.reaped.push((id, sent));
-        self.seen.remove(&id).and_then(|member| member.row).map(|row| row.name)
+        self.seen.remove(&id).and_then(|member| member.row.ok()).map(|row| row.name)
     }
 
     /// A deletion was not applied, or nobody can say: the next read will show.
@@ -137,19 +141,24 @@ impl Members {
     /// The members to place jobs on: alive, active, with the same jobs as ours.
     pub(super) fn crew(&self, placement: &str) -> impl Iterator<Item = Incarnation> {
         self.seen.iter().filter_map(move |(id, member)| {
-            let row = member.row.as_ref()?;
+            let row = member.row.as_ref().ok()?;
             (!row.draining && !member.reaping && row.placement == placement).then_some(*id)
         })
     }
 
     /// The row of `id`, if it can be understood.
     pub(super) fn row(&self, id: Incarnation) -> Option<&Member> {
-        self.seen.get(&id)?.row.as_ref()
+        self.seen.get(&id)?.row.as_ref().ok()
     }
 
     /// All that can be understood.
     pub(super) fn rows(&self) -> impl Iterator<Item = (Incarnation, &Member)> {
-        self.seen.iter().filter_map(|(id, member)| Some((*id, member.row.as_ref()?)))
+        self.seen.iter().filter_map(|(id, member)| Some((*id, member.row.as_ref().ok()?)))
+    }
+
+    /// All that cannot.
+    pub(super) fn illegible(&self) -> impl Iterator<Item = (Incarnation, &RowError)> {
+        self.seen.iter().filter_map(|(id, member)| Some((*id, member.row.as_ref().err()?)))
     }
 
     /// Since when `id` has been known to live.

@@ -53,6 +53,8 @@ pub struct Launch {
     pub run: RunId,
     /// Hash of the schedule that made it due.
     pub schedule: String,
+    /// How many due times right before it are given up for it.
+    pub missed: u64,
 }
 
 /// What the machine asks for, in the order in which it must happen.

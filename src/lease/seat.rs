@@ -119,18 +119,18 @@ impl Seat {
         self.known.is_some_and(|(_, learned)| sent > learned) && self.exceeds(found)
     }
 
-    /// Whether more is known than was found: no version is lower than one before it, and in a higher
-    /// one neither term nor cursor is.
+    /// Whether more is known than was found: no version is lower than one before it, and in none from
+    /// there on is the term or the cursor.
     pub(super) fn exceeds(&self, found: &Found<Lease>) -> bool {
         let fallen = |row: &Lease| row.term < self.row.term || row.due() < self.row.due();
-        self.version().is_some_and(|known| {
-            found.version < known || (found.version > known && found.row.as_ref().is_ok_and(fallen))
-        })
+        self.version().is_some_and(|known| found.version < known || found.row.as_ref().is_ok_and(fallen))
     }
 
-    /// Takes in a row that was read or written. Only a higher version is news.
+    /// Takes in a row that was read or written. Only a higher version is news, or one that can be
+    /// understood where it could not: a hand that repairs a row may well leave its version.
     pub(super) fn adopt(&mut self, version: Version, row: Result<Lease, RowError>, now: Instant) -> bool {
-        if self.version().is_some_and(|known| version <= known) {
+        let repaired = self.illegible.is_some() && row.is_ok() && self.version() == Some(version);
+        if !repaired && self.version().is_some_and(|known| version <= known) {
             return false;
         }
         self.known = Some((version, now));
@@ -217,6 +217,7 @@ impl Seat {
             term: launch.term,
             state: RunState::Started,
             schedule: launch.schedule.clone(),
+            missed: launch.missed,
         };
         Some(Lease { cursor: Some(cursor), ..self.row.clone() })
     }

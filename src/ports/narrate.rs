@@ -2,9 +2,9 @@
 //!
 //! The names of the events are stable: people alert on them.
 
-use crate::handle::Health;
 use crate::lease::{Ending, Note, Output};
 use crate::machine::Incarnation;
+use crate::schedulers::runner::tell_missed;
 use crate::stores::StoreError;
 
 /// Who speaks.
@@ -32,7 +32,7 @@ impl Narrator {
                     ),
                     Ending::Lost => tracing::warn!(
                         event = "lease.lost", %job, node, term,
-                        "Stopping {job} scheduler on node {node}: its row in the store changed hands"
+                        "Stopping {job} scheduler on node {node}: its row in the store names it no more"
                     ),
                     Ending::HandedOver(to) => tracing::info!(
                         event = "lease.handed_over", %job, node, incarnation, term, to,
@@ -91,12 +91,16 @@ impl Narrator {
                 event = "lease.idle", %job, node, leader,
                 "Idle: Node {node} could not become leader for job {job}, which {leader} leads"
             ),
-            Note::Orphan { job, cursor } => tracing::warn!(
-                event = "occurrence.failed", %job, node, due = %cursor.due, run = %cursor.run, term = cursor.term.0,
-                reason = "orphaned",
-                "The run of {job} due {} was recorded as started, and its leader vanished before it said how it ended; \
-                 it is not run again", cursor.due
-            ),
+            Note::Orphan { job, cursor } => {
+                tracing::warn!(
+                    event = "occurrence.failed", %job, node, due = %cursor.due, run = %cursor.run, term = cursor.term.0,
+                    reason = "orphaned",
+                    "The run of {job} due {} was recorded as started, and its leader vanished before it said how it ended; \
+                     it is not run again", cursor.due
+                );
+                // Its leader may have said so too, or have vanished before it could.
+                tell_missed(node, job, cursor.term, cursor.missed, cursor.due);
+            }
             Note::Illegible { row, why } => {
                 tracing::error!(event = "row.illegible", node, row, "Left alone {row}: {why}");
             }
@@ -119,15 +123,15 @@ impl Narrator {
     }
 
     /// The store began or ceased to answer.
-    pub(super) fn health(&self, before: &Health, error: Option<&StoreError>) {
+    pub(super) fn health(&self, before: Option<&StoreError>, now: Option<&StoreError>) {
         let node = self.node.as_str();
-        match (before.trouble.is_some(), error) {
-            (false, Some(error)) => tracing::warn!(
+        match (before, now) {
+            (None, Some(error)) => tracing::warn!(
                 event = "store.unreachable",
                 node,
                 "The store does not answer node {node}: {error}"
             ),
-            (true, None) => {
+            (Some(_), None) => {
                 tracing::info!(event = "store.recovered", node, "The store answers node {node} again");
             }
             _ => {}

@@ -38,7 +38,7 @@ pub struct StorePort {
     /// Bounded by its use: a few signals a job.
     signals: UnboundedSender<Signal>,
     requests: JoinSet<Result<Answer, StoreError>>,
-    asked: HashMap<task::Id, RequestId>,
+    asked: HashMap<task::Id, (RequestId, Operation)>,
     wakes: JoinSet<()>,
     questions: VecDeque<tokio::sync::oneshot::Sender<Snapshot>>,
     incarnation: Option<Incarnation>,
@@ -46,6 +46,13 @@ pub struct StorePort {
     done: bool,
     /// How far the wall clock was ahead of the boot clock when the machine was told.
     wall_offset: Option<i64>,
+}
+
+/// What was asked of the store.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Read,
+    Commit,
 }
 
 impl StorePort {
@@ -78,22 +85,26 @@ impl StorePort {
     fn send(&mut self, id: RequestId, ask: Ask) {
         let (store, patience) = (Arc::clone(&self.store), self.patience);
         let request = wire::request(ask);
-        count(match &request {
-            Request::Read(_) => &self.desk.counters.reads,
-            Request::Commit(_) => &self.desk.counters.commits,
+        let operation = match &request {
+            Request::Read(_) => Operation::Read,
+            Request::Commit(_) => Operation::Commit,
+        };
+        count(match operation {
+            Operation::Read => &self.desk.counters.reads,
+            Operation::Commit => &self.desk.counters.commits,
         });
         let task = self.requests.spawn(async move {
             let late = |_| Err(StoreError::Unreachable(format!("no answer within {patience:?}")));
             timeout(patience, answer(&*store, request)).await.unwrap_or_else(late)
         });
-        self.asked.insert(task.id(), id);
+        self.asked.insert(task.id(), (id, operation));
     }
 
     fn answered(&mut self, done: Result<(task::Id, Result<Answer, StoreError>), JoinError>) -> Option<Input> {
         let (task, answer) = done.unwrap_or_else(|error| {
             (error.id(), Err(StoreError::Unreachable(format!("the request came to grief: {error}"))))
         });
-        let id = self.asked.remove(&task)?;
+        let (id, operation) = self.asked.remove(&task)?;
         let counters = &self.desk.counters;
         if let Ok(Answer::Written(outcomes)) = &answer {
             outcomes
@@ -102,12 +113,14 @@ impl StorePort {
                 .for_each(|_| count(&counters.conflicts));
         }
         self.desk.health.send_if_modified(|health| {
-            self.narrator.health(health, answer.as_ref().err());
-            let trouble = answer.as_ref().err().cloned();
-            let news = health.trouble != trouble || !health.met;
-            health.met |= trouble.is_none();
-            health.trouble = trouble;
-            news
+            let (before, error) = (health.clone(), answer.as_ref().err().cloned());
+            health.met |= error.is_none();
+            match operation {
+                Operation::Read => health.reads = error,
+                Operation::Commit => health.commits = error,
+            }
+            self.narrator.health(before.trouble(), health.trouble());
+            *health != before
         });
         let answer = answer.unwrap_or_else(|_| {
             count(&counters.failures);
@@ -203,6 +216,11 @@ impl Port<Lease> for StorePort {
     fn publish(&mut self, now: Instant, machine: &Lease) {
         let life = machine.life();
         self.incarnation = life.map(|life| life.incarnation);
+        self.desk.health.send_if_modified(|health| {
+            let news = health.puzzled.as_ref() != machine.puzzled();
+            health.puzzled = machine.puzzled().cloned();
+            news
+        });
         self.desk.life.send_if_modified(|known| std::mem::replace(known, life) != life);
         for question in self.questions.drain(..) {
             let members = machine.members().map(|(id, row)| (id, row.clone())).collect();
@@ -215,6 +233,7 @@ impl Port<Lease> for StorePort {
                 horizon: machine.horizon(),
                 seats: machine.seats(now).collect(),
                 members,
+                problems: machine.illegible().map(|(row, why)| format!("{row}: {why}")).collect(),
             }));
         }
     }

@@ -16,6 +16,9 @@ use crate::time::Wall;
 /// How long an occurrence waits that was refused for a reason that may pass.
 const REFUSED: Duration = Duration::from_millis(100);
 
+/// A last occurrence that lies further in the future was recorded by a wrong clock.
+const FUTURE: Duration = Duration::from_mins(1);
+
 /// The jobs that this instance leads, and when they are due.
 #[derive(Debug)]
 pub struct Agenda {
@@ -61,12 +64,15 @@ impl Agenda {
     }
 
     /// This instance leads `job` from now on; `cursor` is the last occurrence that anybody launched.
-    pub fn lead(&mut self, job: &JobName, term: Term, cursor: Option<&Cursor>, now: Wall) {
-        let Some(schedule) = self.schedules.get(job) else { return };
+    /// Returns when the job is due next if that occurrence lies in the future: nothing starts before.
+    pub fn lead(&mut self, job: &JobName, term: Term, cursor: Option<&Cursor>, now: Wall) -> Option<Wall> {
+        let schedule = *self.schedules.get(job)?;
         let last = cursor.map(|cursor| (cursor.due, cursor.schedule == schedule.fingerprint()));
         self.leave(job);
         self.led.insert(job.clone(), Led { term, last, step: Step::Waits(now) });
         self.wait(job, now);
+        let (last, _) = last.filter(|(last, _)| *last > now + FUTURE)?;
+        Some(last + schedule.interval())
     }
 
     /// It does no longer.
@@ -99,8 +105,9 @@ impl Agenda {
             }
             let run = RunId(self.random.u128(1..));
             led.step = Step::Recording(run, occurrence);
-            let (term, due, schedule) = (led.term, occurrence.due, schedule.fingerprint());
-            launches.push(Launch { job, term, due, run, schedule });
+            let Occurrence { due, missed } = occurrence;
+            let (term, schedule) = (led.term, schedule.fingerprint());
+            launches.push(Launch { job, term, due, run, schedule, missed });
         }
         launches
     }
@@ -188,7 +195,7 @@ mod tests {
 
     fn cursor(due: Wall, schedule: Every) -> Cursor {
         let (run, term) = (RunId(1), Term(1));
-        Cursor { due, run, term, state: RunState::Finished, schedule: schedule.fingerprint() }
+        Cursor { due, run, term, state: RunState::Finished, schedule: schedule.fingerprint(), missed: 0 }
     }
 
     #[test]
@@ -219,6 +226,15 @@ mod tests {
         assert_eq!(agenda.grant(&job(), launch.run), Some(Start { due: at(185), missed: 2 }));
         agenda.ended(&job(), launch.run, at(201));
         assert_eq!(agenda.next_due(), Some(at(245)));
+    }
+
+    #[test]
+    fn an_occurrence_of_the_future_says_how_long_the_job_stands_still() {
+        let mut agenda = agenda();
+        let mut lead = |due| agenda.lead(&job(), Term(2), Some(&cursor(at(due), every(60))), at(1000));
+        assert_eq!([lead(900), lead(1000), lead(1060)], [None; 3]);
+        assert_eq!(lead(9000), Some(at(9060)));
+        assert_eq!(agenda.next_due(), Some(at(9060)));
     }
 
     #[test]

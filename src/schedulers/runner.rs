@@ -107,7 +107,15 @@ impl Runner {
 
     fn take(&mut self, signal: Signal) {
         match signal {
-            Signal::Lead { job, term, cursor } => self.agenda.lead(&job, term, cursor.as_ref(), self.now()),
+            Signal::Lead { job, term, cursor } => {
+                if let Some(next) = self.agenda.lead(&job, term, cursor.as_ref(), self.now()) {
+                    tracing::warn!(
+                        event = "occurrence.ahead", %job, node = self.node, term = term.0, next = %next,
+                        reason = "its last run was due in the future",
+                        "Job {job} is not due before {next}: its last run was recorded by a clock that was ahead, or                          the clock of node {} is behind", self.node
+                    );
+                }
+            }
             Signal::Leave(job) => {
                 self.agenda.leave(&job);
                 self.runs_of(&job).for_each(|(_, task)| task.abort());
@@ -138,13 +146,7 @@ impl Runner {
             return;
         };
         let node = self.node.as_str();
-        if missed > 0 {
-            tracing::warn!(
-                event = "occurrence.missed", %job, node, term = term.0, count = missed, before = %due,
-                reason = "superseded by the latest",
-                "{missed} earlier occurrences of {job} were missed and are not made up for"
-            );
-        }
+        tell_missed(node, &job, term, missed, due);
         tracing::info!(
             event = "occurrence.started", %job, node, term = term.0, due = %due, run = %id,
             "Started {job} due {due} on node {node}"
@@ -207,6 +209,17 @@ impl Runner {
         };
         self.agenda.ended(&run.job, run.id, self.now());
         self.handle.tell(Input::Ended { job: run.job, run: run.id, state }).await;
+    }
+}
+
+/// Says how many due times of a job were given up for the one that was recorded next.
+pub(crate) fn tell_missed(node: &str, job: &JobName, term: Term, missed: u64, before: Wall) {
+    if missed > 0 {
+        tracing::warn!(
+            event = "occurrence.missed", %job, node, term = term.0, count = missed, %before,
+            reason = "superseded by the latest",
+            "{missed} occurrences of {job} before {before} were missed and are not made up for"
+        );
     }
 }
 

@@ -134,8 +134,14 @@ impl World {
             return Ok(());
         }
         let due = Wall::from_nanos(wall.as_nanos().div_euclid(interval) * interval);
-        let launch =
-            |term, due| Launch { job: self.jobs[job].clone(), term, due, run, schedule: String::new() };
+        let launch = |term, due| Launch {
+            job: self.jobs[job].clone(),
+            term,
+            due,
+            run,
+            schedule: String::new(),
+            missed: 0,
+        };
         let launch = match (desk.cursor, mischief) {
             _ if desk.launch.is_some() || desk.work.is_some() => None,
             (Some(cursor), 0) => Some(launch(term, cursor.shifted(-back))),

@@ -35,10 +35,14 @@ pub mod sqlite;
 use self::absent as datastore;
 #[cfg(not(feature = "sqlite"))]
 use self::absent as sqlite;
-pub use self::open::open;
+pub use self::open::{open, visit};
 
 /// What a row holds: JSON's values under names.
 pub type Fields = Map<String, Value>;
+
+/// The name under which a store says why it could not read a row, or a field of it: one damaged row
+/// must not keep anybody from the others.
+pub const UNREADABLE: &str = "unreadable";
 
 /// A future that a store hands out.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -128,6 +128,31 @@ fn a_file_that_is_no_text_is_refused_and_not_read_to_its_end() {
 }
 
 #[test]
+fn who_only_looks_leaves_no_store_behind() {
+    let folder = folder("only-looks");
+    for command in [&["status"][..], &["step-down", "tidy"]] {
+        let output = tenure(&folder, command).output().unwrap();
+        assert_eq!(output.status.code(), Some(77));
+        assert!(stderr(&output).starts_with("there is no file tenure.db: "), "{}", stderr(&output));
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_explained() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (place, advice) in [
+        (&["--port", port.as_str()][..], "another program listens there: choose another port"),
+        (&["--listen", "192.0.2.1"], "this machine has no such address: choose another with --listen"),
+    ] {
+        let output = output("listen", &[&["run", "--store", "memory"], place].concat());
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+        assert!(stderr(&output).contains(advice), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_reader_that_left_is_no_reason_to_panic() {
     for arguments in [&["config", "show"][..], &["--help"]] {
         let mut child =

@@ -328,6 +328,15 @@ fn what_is_not_toml_is_refused_where_it_stops_being_toml() {
 }
 
 #[test]
+fn a_byte_order_mark_and_the_line_ends_of_windows_make_no_difference() {
+    let file = |line: &str| World::file(&format!("\u{feff}{line}\r\nfailover = \"7s\"\r\n"));
+    let good = file("cluster = \"x\"").good();
+    assert_eq!((good.cluster.as_str(), good.timing.ttl.as_secs()), ("x", 7));
+    let wrong = "tenure.toml:1:1: unknown key \"clustr\"; did you mean \"cluster\"?";
+    assert_eq!(file("clustr = \"x\"").wrong(), wrong);
+}
+
+#[test]
 fn no_bytes_of_a_file_make_the_reader_panic() {
     let good = "[[job]]\nname = \"ä\"\nevery = \"1m\"\npreacher = { message = \"日本\", times = 0x10 }\r\n[store]\nkind = 'x'";
     let mut random = fastrand::Rng::with_seed(7);

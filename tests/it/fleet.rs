@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -156,18 +156,36 @@ impl Fleet {
         self.wait("a next leader", |lines| leader(lines, job).filter(|(_, now)| *now > term))
     }
 
-    /// How many requests a process has sent to the store, by its metrics.
-    pub(crate) fn requests(&self, process: &str) -> u64 {
-        let address = self.wait("it listens", |lines| {
+    /// The `SQLite` file, if that is the store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.0.join("tenure.db")
+    }
+
+    /// Where a process listens.
+    pub(crate) fn address(&self, process: &str) -> String {
+        self.wait("it listens", |lines| {
             let started = |line: &&Line| line.is("instance.started") && line.process == process;
             lines.iter().find(started).map(|line| line.text("address").to_owned())
-        });
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: tenure\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+        })
+    }
+
+    /// How many requests a process has sent to the store, by its metrics.
+    pub(crate) fn requests(&self, process: &str) -> u64 {
+        let text = get(&self.address(process), "/metrics");
         let counts = text.lines().filter(|line| line.starts_with("tenure_store_requests_total"));
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would
+    /// keep the file locked, for everybody, until it goes on.
+    pub(crate) fn freeze(&self, process: &str) {
+        let node = self.node(process);
+        node.signal(Signal::STOP);
+        while is_locked(&self.store()) {
+            node.signal(Signal::CONT);
+            thread::sleep(Duration::from_millis(1));
+            node.signal(Signal::STOP);
+        }
     }
 
     pub(crate) fn node(&self, process: &str) -> &Node {
@@ -179,6 +197,32 @@ impl Fleet {
         let index = self.nodes.iter().position(|node| node.name == process).unwrap();
         self.nodes.remove(index)
     }
+}
+
+#[cfg(feature = "sqlite")]
+fn is_locked(file: &Path) -> bool {
+    if !file.exists() {
+        return false;
+    }
+    let raw = rusqlite::Connection::open(file).unwrap();
+    raw.busy_timeout(Duration::from_millis(500)).unwrap();
+    raw.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err()
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn is_locked(_file: &Path) -> bool {
+    false
+}
+
+/// What the process that listens at `address` answers, head and all.
+pub(crate) fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: tenure\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 pub(crate) fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {

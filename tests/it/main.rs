@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod compose;
 mod config;
+mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
 #[cfg(feature = "datastore")]
@@ -29,3 +30,4 @@ mod sim;
 mod sqlite;
 mod stores;
 mod tidy;
+mod trouble;

@@ -11,7 +11,9 @@ use serde_json::Value;
 use tenure::stores::conformance::conformance;
 use tenure::stores::flaky::{Flaky, Weather};
 use tenure::stores::sqlite::Sqlite;
-use tenure::stores::{Change, Fields, Key, Kind, Outcome, Query, Store, StoreError, Version, prove};
+use tenure::stores::{
+    Change, Fields, Key, Kind, Outcome, Query, Store, StoreError, UNREADABLE, Version, prove,
+};
 
 use crate::folder::Folder;
 use crate::stores::{all_of, insert};
@@ -234,6 +236,25 @@ async fn what_cannot_be_opened_is_explained() {
     let error = folder.refusal(PATIENCE).await;
     assert!(matches!(error, StoreError::Unfit(_)), "{error:?}");
     assert!(error.to_string().contains("is not an SQLite database"), "{error}");
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_json_keeps_nobody_from_the_others() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    store.commit(vec![insert(Kind::Lease, "good"), insert(Kind::Lease, "bad")]).await.unwrap();
+    let raw = Connection::open(folder.file()).unwrap();
+    for text in ["'{\"broken'", "'[]'", "''", "CAST(x'ff' AS TEXT)"] {
+        raw.execute(&format!("UPDATE row SET fields = {text} WHERE id = 'bad'"), ()).unwrap();
+        let mut rows = store.read(all_of(Kind::Lease)).await.unwrap().rows;
+        rows.sort_by(|one, other| one.key.cmp(&other.key));
+        assert_eq!(rows[1].fields, Fields::new());
+        let why = rows[0].fields[UNREADABLE].as_str().unwrap();
+        assert!(why.starts_with("it is no JSON object: "), "{why}");
+    }
+    raw.execute("UPDATE row SET id = CAST(x'ff' AS TEXT), boot = CAST(x'ff' AS TEXT)  WHERE id = 'bad'", ())
+        .unwrap();
+    assert_eq!(store.read(all_of(Kind::Lease)).await.unwrap().rows.len(), 2);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use v1::key::path_element::IdType;
 use v1::value::ValueType;
 
 use super::Options;
-use crate::stores::{Fields, Key, Kind, Row, Version};
+use crate::stores::{Fields, Key, Kind, Row, UNREADABLE, Version};
 use crate::time::Wall;
 
 type Properties = HashMap<String, v1::Value>;
@@ -124,7 +124,7 @@ fn fields(properties: Properties) -> Fields {
 /// What a property holds. Types that we never write, but that a hand may have edited in, become an
 /// object that names them: no field of ours takes it for its value.
 fn value(property: v1::Value) -> Value {
-    let foreign = |name: &str| json!({ "unreadable": name });
+    let foreign = |name: &str| json!({ UNREADABLE: name });
     match property.value_type {
         Some(ValueType::NullValue(_)) => Value::Null,
         Some(ValueType::BooleanValue(value)) => value.into(),

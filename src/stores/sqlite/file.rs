@@ -9,9 +9,12 @@ use rusqlite::{
     Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Params, Statement, Transaction,
     TransactionBehavior, params,
 };
+use serde_json::Value;
 
 use super::place::Place;
-use crate::stores::{Change, Key, Kind, Outcome, Query, Row, Snapshot, StoreError, Version};
+use crate::stores::{
+    Change, Fields, Key, Kind, Outcome, Query, Row, Snapshot, StoreError, UNREADABLE, Version,
+};
 use crate::time::{Clock, Instant, SystemClock};
 
 /// "Tenu": marks a file as ours, so that nobody else's is written to by mistake.
@@ -153,22 +156,21 @@ impl File {
     ) -> Result<(), Fault> {
         let mut found = statement.query(params)?;
         while let Some(row) = found.next()? {
-            let key = Key::new(kind, row.get::<_, String>(0)?);
-            let fields = serde_json::from_str(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?);
             rows.push(Row {
+                key: Key::new(kind, String::from_utf8_lossy(bytes(row, 0)?)),
                 version: Version(row.get::<_, i64>(1)?.cast_unsigned()),
-                age: self.age(row.get::<_, Option<String>>(2)?.as_ref(), row.get(3)?, now),
-                fields: fields.map_err(|error| unreadable(&key, &error))?,
-                key,
+                age: self.age(bytes(row, 2)?, row.get(3)?, now),
+                fields: fields(bytes(row, 4)?),
             });
         }
         Ok(())
     }
 
     /// How old a stamp is at `now`, if it was made by this same clock.
-    fn age(&self, boot: Option<&String>, written: i64, now: Instant) -> Option<Duration> {
+    fn age(&self, boot: &[u8], written: i64, now: Instant) -> Option<Duration> {
         let written = Instant::from_nanos(written);
-        (boot.is_some() && boot == self.boot.as_ref() && written <= now).then(|| now.since(written))
+        let same = self.boot.as_ref().is_some_and(|known| known.as_bytes() == boot);
+        (same && written <= now).then(|| now.since(written))
     }
 
     fn apply(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
@@ -189,7 +191,8 @@ impl File {
             }
             match fields {
                 Some(fields) => {
-                    let fields = serde_json::to_string(fields).map_err(|error| unreadable(id, &error))?;
+                    let fields = serde_json::to_string(fields)
+                        .unwrap_or_else(|error| unreachable!("texts and values are JSON: {error}"));
                     write.execute(params![cluster, kind, id, version, self.boot, written, fields])?
                 }
                 None => delete.execute(params![cluster, kind, id])?,
@@ -259,8 +262,17 @@ fn boot() -> Option<String> {
     Some(format!("{} {}", boot.trim(), namespace.display()))
 }
 
-fn unreadable(row: &dyn std::fmt::Debug, error: &serde_json::Error) -> StoreError {
-    StoreError::Unfit(format!("the row {row:?} is no JSON object ({error}): restore it"))
+/// A text as it stands in the file, where a hand may have put bytes that are none; nothing for NULL.
+fn bytes<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> Result<&'a [u8], rusqlite::Error> {
+    Ok(row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default())
+}
+
+/// What a row holds, or why that cannot be told.
+fn fields(text: &[u8]) -> Fields {
+    serde_json::from_slice(text).unwrap_or_else(|error| {
+        let why = format!("it is no JSON object: {error}");
+        Fields::from_iter([(UNREADABLE.to_owned(), Value::from(why))])
+    })
 }
 
 /// What went wrong, and what to do about it.
