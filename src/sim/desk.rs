@@ -89,15 +89,18 @@ impl World {
         require(self.crew[who].leads(job, self.now) == Some(term), || {
             format!("job {job} was granted {run:?} without leading at term {term}")
         })?;
-        let busy = (0..self.crew.len()).find(|other| self.crew[*other].works(job, self.now));
-        require(busy.is_none(), || format!("job {job} runs on {who} while it still runs on {busy:?}"))?;
         let until = self.horizon(who, job);
+        let misled = self.crew[who].may_err(until);
+        let busy = (0..self.crew.len()).find(|other| self.crew[*other].works(job, self.now));
+        require(busy.is_none() || misled, || {
+            format!("job {job} runs on {who} while it still runs on {busy:?}")
+        })?;
         let desk = self.desk(who, job);
         let launch = desk.launch.take().filter(|(launch, _)| launch.run == run);
         let Some((launch, _)) = launch else { return Err(format!("job {job} was granted {run:?} unasked")) };
         desk.work = Some(Work { run, term, until });
         desk.cursor = Some(launch.due);
-        self.law.started(&launch.job, run, launch.due)?;
+        self.law.started(&launch.job, run, launch.due, misled)?;
         self.figures.launches += 1;
         self.end_within(who, job, self.weather.run, run);
         Ok(())
@@ -120,7 +123,8 @@ impl World {
     pub(super) fn due(&mut self, who: usize, job: usize, term: Term) -> Verdict {
         let interval = i64::try_from(self.weather.interval.as_nanos()).unwrap_or(i64::MAX);
         let mischief = self.random.u32(..MISCHIEF);
-        let (run, back) = (RunId(self.random.u128(1..)), self.random.i64(0..interval));
+        let run = RunId(self.random.u128(1..));
+        let back = if self.random.bool() { 0 } else { self.random.i64(0..interval) };
         let instance = &mut self.crew[who];
         let wall = instance.wall_at(self.now);
         let Some(process) = &mut instance.process else { return Ok(()) };

@@ -26,6 +26,7 @@ impl World {
         self.tell(|world| format!("{:?} {fault:?} strikes {victim} for {lasting:?}", world.now));
         match fault {
             Fault::Pause => self.pause(victim, lasting),
+            Fault::Freeze => self.freeze(victim, lasting),
             Fault::Crash => self.crash(victim, lasting),
             Fault::Drain => return self.drain(victim),
             Fault::Cut => self.cut(victim, lasting),
@@ -50,6 +51,25 @@ impl World {
         self.schedule_at(until, Event::Resume(who));
     }
 
+    /// A machine stands still, its clock too. From now on it may be wrong about all that it knows.
+    fn freeze(&mut self, index: usize, lasting: Duration) {
+        if self.awake(self.whom(index)) {
+            self.crew[index].frozen = Some(self.now);
+            self.crew[index].misled = Instant::NEVER;
+            self.pause(index, lasting);
+        }
+    }
+
+    /// A machine that stood still goes on, if it did. What rests on a heartbeat sent from now on is right.
+    fn thaw(&mut self, index: usize) {
+        let (now, trust) = (self.now, self.weather.timing.trust());
+        let instance = &mut self.crew[index];
+        let Some(since) = instance.frozen.take() else { return };
+        let (before, after) = (instance.clock.shows(since), instance.clock.shows(now));
+        instance.clock.offset -= after.as_nanos() - before.as_nanos();
+        instance.misled = before + trust;
+    }
+
     /// A process that stood still goes on: with what came meanwhile, or with its timers.
     pub(super) fn resume(&mut self, who: super::world::Whom) -> Verdict {
         let tick_first = self.random.bool();
@@ -59,6 +79,7 @@ impl World {
         process.asleep = None;
         process.alarm = Instant::NEVER;
         let inbox = std::mem::take(&mut process.inbox);
+        self.thaw(who.index);
         if tick_first {
             self.step(who.index, None)?;
         }
@@ -70,6 +91,7 @@ impl World {
 
     fn crash(&mut self, index: usize, lasting: Duration) {
         if self.crew[index].process.take().is_some() {
+            self.thaw(index);
             self.figures.crashes += 1;
             self.schedule(lasting, Event::Start(index));
         }

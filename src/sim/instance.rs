@@ -22,6 +22,11 @@ pub(super) struct Instance {
     pub(super) process: Option<Process>,
     /// Until when nothing leaves for the store, and until when nothing comes from it.
     pub(super) cut: (Instant, Instant),
+    /// Since when its machine has stood still, in true time.
+    pub(super) frozen: Option<Instant>,
+    /// Since it last stood still, what rests on heartbeats from before may be an error: claims that
+    /// end by then, on its own clock.
+    pub(super) misled: Instant,
 }
 
 /// A process: the machine with what surrounds it in production.
@@ -37,9 +42,11 @@ pub(super) struct Process {
     pub(super) alarm: Instant,
     /// How far the cluster's clock is ahead of the host's.
     pub(super) skew: i64,
+    /// How often the store had lost everything when it first registered.
+    pub(super) met: Option<u32>,
     /// Since when it has been on its way out.
     pub(super) draining: Option<Instant>,
-    /// What the machine said it leads, by job, as of its last step.
+    /// What the machine said it leads, by job, as of its last step. What ran out is kept.
     pub(super) claims: Vec<Option<Claim>>,
     pub(super) desks: Vec<Desk>,
     pub(super) thrift: Thrift,
@@ -70,6 +77,7 @@ impl Process {
             pending: BTreeSet::new(),
             alarm: Instant::NEVER,
             skew: 0,
+            met: None,
             draining: None,
             claims: vec![None; jobs],
             desks: (0..jobs).map(|_| Desk::default()).collect(),
@@ -90,9 +98,20 @@ impl Instance {
         (self.clock.shows(at) < claim.until).then_some(claim.term)
     }
 
-    /// Whether a run of a job goes on in it at the true time `at`.
+    /// The same, when it cannot be an error.
+    pub(super) fn surely_leads(&self, job: usize, at: Instant) -> Option<Term> {
+        let claim = self.process.as_ref()?.claims[job]?;
+        self.leads(job, at).filter(|_| !self.may_err(claim.until))
+    }
+
+    /// Whether a run of a job goes on in it at the true time `at`, and rightly so.
     pub(super) fn works(&self, job: usize, at: Instant) -> bool {
         let work = self.process.as_ref().and_then(|process| process.desks[job].work.as_ref());
-        work.is_some_and(|work| self.clock.shows(at) < work.until)
+        work.is_some_and(|work| self.clock.shows(at) < work.until && !self.may_err(work.until))
+    }
+
+    /// Whether what it believes until then may be an error, because its machine stood still.
+    pub(super) fn may_err(&self, until: Instant) -> bool {
+        until <= self.misled
     }
 }

@@ -29,8 +29,8 @@ struct Record {
     led: Option<(Term, Incarnation)>,
     /// The runs that the store has seen recorded.
     recorded: BTreeSet<RunId>,
-    /// The due time of the last run that started.
-    due: Option<Wall>,
+    /// The due times of the runs that started.
+    started: BTreeSet<Wall>,
 }
 
 impl Law {
@@ -38,7 +38,12 @@ impl Law {
     pub(super) fn written(&mut self, job: &JobName, row: &Lease) -> Verdict {
         let record = self.record(job);
         let (holder, term) = std::mem::replace(&mut record.row, (row.holder, row.term));
-        record.recorded.extend(row.cursor.iter().map(|cursor| cursor.run));
+        if let Some(cursor) = &row.cursor {
+            let own = !record.recorded.insert(cursor.run) || cursor.term == row.term;
+            require(own, || {
+                format!("{job} has a run of term {} recorded at term {}", cursor.term, row.term)
+            })?;
+        }
         require(row.term >= term, || {
             format!("the term of {job} fell from {term} to {} in the store", row.term)
         })?;
@@ -55,17 +60,17 @@ impl Law {
         require(rises || self.lenient, || format!("{me:?} leads {job} at term {term} after {before:?}"))
     }
 
-    /// A run starts.
-    pub(super) fn started(&mut self, job: &JobName, run: RunId, due: Wall) -> Verdict {
+    /// A run starts. One whose leader was misled may start late, but no less is it the only one.
+    pub(super) fn started(&mut self, job: &JobName, run: RunId, due: Wall, misled: bool) -> Verdict {
         let lenient = self.lenient;
         let record = self.record(job);
-        let before = record.due.replace(due).filter(|_| !lenient);
+        let last = record.started.last().copied();
         require(record.recorded.contains(&run), || format!("{job} started {run:?}, which no row records"))?;
-        require(before.is_none_or(|before| before < due), || {
-            format!(
-                "{job} started what was due at {due} after what was due at {}",
-                before.unwrap_or_default()
-            )
+        require(record.started.insert(due) || lenient, || {
+            format!("{job} started what was due at {due} again")
+        })?;
+        require(last.is_none_or(|last| last <= due) || misled || lenient, || {
+            format!("{job} started what was due at {due} after what was due at {}", last.unwrap_or_default())
         })
     }
 

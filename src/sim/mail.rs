@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::law::Verdict;
+use super::law::{Verdict, require};
 use super::weather::{Chance, part};
 use super::world::{Event, Whom, World};
 use crate::lease::{Answer, Ask, Input, RequestId, RowWrite, View, Write};
@@ -42,6 +42,7 @@ impl World {
             self.schedule(way, Event::Arrive(letter.clone()));
         }
         let late = if self.strikes(self.weather.late) { request * LATEST } else { Duration::ZERO };
+        let late = part(&mut self.random, late);
         let way = self.latency() + part(&mut self.random, late);
         self.schedule(way, Event::Arrive(letter));
         Ok(())
@@ -81,10 +82,14 @@ impl World {
         });
         let awaited = self.process(from).is_some_and(|process| process.pending.contains(&id));
         self.figures.zombies += u64::from(!awaited && self.store.version() > before);
-        for write in writes {
-            if let RowWrite::Lease(job, _) = &write.row
-                && let Some(row) = self.store.lease(job)
-            {
+        let strange = self.is_strange(from, writes);
+        for (write, outcome) in writes.iter().zip(&outcomes) {
+            let RowWrite::Lease(job, lease) = &write.row else { continue };
+            let takes = matches!(outcome, Outcome::Done(_)) && lease.holder.is_some();
+            require(!(strange && takes), || {
+                format!("{} leads {job} in another store than the one that it met", from.index)
+            })?;
+            if let Some(row) = self.store.lease(job) {
                 self.law.written(job, row)?;
             }
         }
@@ -94,6 +99,17 @@ impl World {
             }
         }
         Ok(outcomes)
+    }
+
+    /// Whether a process writes to a store that lost everything after it registered there, which only
+    /// a person may allow unless the store is volatile.
+    fn is_strange(&mut self, from: Whom, writes: &[Write]) -> bool {
+        let (wipes, volatile) = (self.store.wipes(), self.weather.traits.volatile);
+        let Some(process) = self.process(from) else { return false };
+        if writes.iter().any(|write| matches!(write.row, RowWrite::Member(_, Some(_)))) {
+            process.met.get_or_insert(wipes);
+        }
+        !volatile && process.met.is_some_and(|met| met < wipes)
     }
 
     /// An answer comes back.
@@ -136,12 +152,13 @@ impl World {
     }
 
     fn latency(&mut self) -> Duration {
-        let most = if self.quiet {
-            self.weather.latency.min(self.weather.timing.ttl / 50)
-        } else {
-            self.weather.latency
+        let (usual, request) = (self.weather.latency, self.weather.timing.request);
+        let most = match self.strikes(self.weather.slow) {
+            true => request,
+            false if self.quiet => 2 * usual.min(self.weather.timing.ttl / 50),
+            false => 2 * usual,
         };
-        part(&mut self.random, most * 2)
+        part(&mut self.random, most)
     }
 
     /// Whether something goes wrong now.

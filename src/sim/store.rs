@@ -21,6 +21,7 @@ pub(super) struct Store {
     pub(super) clock: Option<BootClock>,
     /// The first stale row of a batch stops it, and nobody learns what became of any row.
     brittle: bool,
+    wipes: u32,
 }
 
 type Table<K, T> = BTreeMap<K, Stored<T>>;
@@ -100,8 +101,14 @@ impl Store {
         self.leases.get(job).map(|stored| &stored.row)
     }
 
+    /// How often it has lost everything.
+    pub(super) fn wipes(&self) -> u32 {
+        self.wipes
+    }
+
     /// Loses everything.
     pub(super) fn wipe(&mut self) {
+        self.wipes += 1;
         self.cluster.clear();
         self.members.clear();
         self.leases.clear();

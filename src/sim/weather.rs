@@ -31,6 +31,8 @@ pub(super) struct Weather {
     pub(super) extreme: bool,
     /// How long a message usually travels.
     pub(super) latency: Duration,
+    /// A message travels for as long as anybody would wait for it.
+    pub(super) slow: Chance,
     /// How late a timer may fire.
     pub(super) sloth: Duration,
     /// The rows of one read are read at different moments.
@@ -38,7 +40,7 @@ pub(super) struct Weather {
     pub(super) lost_request: Chance,
     pub(super) lost_reply: Chance,
     pub(super) lost_wake: Chance,
-    /// A request is applied long after its sender was told that nobody knows.
+    /// A request is applied after its sender was told that nobody knows, perhaps long after.
     pub(super) late: Chance,
     /// A request is applied twice.
     pub(super) twice: Chance,
@@ -54,6 +56,8 @@ pub(super) struct Weather {
     pub(super) storm: Duration,
     /// How long it is quiet after that.
     pub(super) quiet: Duration,
+    /// What a store loses may be lost for good, because not everybody can bring back what he knows.
+    pub(super) forgetful: bool,
 }
 
 /// Something that strikes now and then.
@@ -61,6 +65,8 @@ pub(super) struct Weather {
 pub(super) enum Fault {
     /// A process stands still; its clock goes on.
     Pause,
+    /// A machine stands still, and its clock with it, as only a hypervisor can make it.
+    Freeze,
     /// A process vanishes.
     Crash,
     /// A process is told to stop.
@@ -98,9 +104,10 @@ impl Weather {
     /// The weather of a seed.
     pub(super) fn draw(random: &mut Rng) -> Self {
         let mut weather = Self::swarm(random);
-        match random.u8(..4) {
+        match random.u8(..5) {
             0 => weather.sharpen(random),
             1 => weather.lose(random),
+            2 => weather.faults.push((Fault::Freeze, weather.timing.ttl * pick(random, &[3, 10]))),
             _ => {}
         }
         weather
@@ -126,6 +133,7 @@ impl Weather {
             drift: pick(random, &[0, 200, MOST_DRIFT_PPM]),
             extreme: random.bool(),
             latency: ttl / pick(random, &[10_000, 500, 50, 15]),
+            slow: Chance::draw(random),
             sloth: ttl / pick(random, &[100_000, 1000, 100]),
             torn: random.bool(),
             lost_request: Chance::draw(random),
@@ -139,6 +147,7 @@ impl Weather {
             run: ttl * pick(random, &[1, 4, 20]) / 8,
             storm: ttl * random.u32(40..160),
             quiet: ttl * 15,
+            forgetful: false,
         }
     }
 
@@ -158,19 +167,17 @@ impl Weather {
     /// save is checked in otherwise fair weather; in foul weather only that nobody leads twice.
     fn lose(&mut self, random: &mut Rng) {
         self.traits = Traits { alone: false, volatile: random.u8(..4) > 0 };
-        if random.bool() {
+        let fair = random.bool();
+        if fair {
             self.faults.clear();
             self.latency = self.latency.min(self.timing.ttl / 50);
-            for chance in [&mut self.lost_request, &mut self.lost_reply, &mut self.late, &mut self.unknown] {
-                *chance = Chance::default();
-            }
+            let foul = [&mut self.lost_request, &mut self.lost_reply, &mut self.unknown];
+            foul.into_iter()
+                .chain([&mut self.late, &mut self.slow])
+                .for_each(|chance| *chance = Chance::default());
         }
+        self.forgetful = !fair || !self.traits.volatile;
         self.faults.push((Fault::Wipe, self.timing.ttl * pick(random, &[10, 30])));
-    }
-
-    /// Whether instances can always save what a store has lost.
-    pub(super) fn forgetful(&self) -> bool {
-        self.has(Fault::Wipe) && (self.faults.len() > 1 || !self.traits.volatile)
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {

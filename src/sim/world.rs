@@ -7,18 +7,18 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::clock::BootClock;
-use super::instance::{Claim, Instance, Process};
+use super::instance::{Instance, Process};
 use super::law::{Law, Verdict, require};
 use super::mail::Letter;
 use super::store::Store;
 use super::weather::{Fault, Weather, part};
 use super::{Figures, Violation};
 use crate::lease::{About, Answer, Input, Lease, Note, Output, RequestId};
-use crate::machine::{JobName, Leadership, Machine, RunId, Term};
+use crate::machine::{JobName, Machine, RunId, Term};
 use crate::time::{Instant, Wall};
 
 /// How many lines of its story a violation shows.
-const LONGEST_STORY: usize = 30000;
+const LONGEST_STORY: usize = 60;
 /// How many requests a machine may make in one time-to-live, and how many more for each thing that
 /// happens to it: fifty times what it needs in fair weather.
 const MOST_REQUESTS: usize = 50 * 10;
@@ -131,11 +131,22 @@ impl World {
             let wall = Wall::from_nanos(EPOCH - clock.offset + wrong);
             let cut = (Instant::LONG_AGO, Instant::LONG_AGO);
             let url = format!("http://{index}");
-            self.crew.push(Instance { name, url, clock, wall, life: 0, process: None, cut });
+            let misled = Instant::LONG_AGO;
+            self.crew.push(Instance {
+                name,
+                url,
+                clock,
+                wall,
+                life: 0,
+                process: None,
+                cut,
+                frozen: None,
+                misled,
+            });
             let late = part(&mut self.random, self.weather.timing.ttl);
             self.schedule(late, Event::Start(index));
         }
-        self.law.lenient = self.weather.forgetful();
+        self.law.lenient = self.weather.forgetful;
         for (fault, mean) in self.weather.faults.clone() {
             self.schedule(mean, Event::Strike(fault, mean));
         }
@@ -303,7 +314,7 @@ impl World {
         let deadline = process.machine.deadline();
         require(deadline > now, || format!("{index} was told the time and still wants it at {deadline:?}"))?;
         self.mark(index, outputs.len(), deadline);
-        self.tell(|_| format!("    {outputs:?}\n"));
+        self.tell(|_| format!("    {outputs:?}"));
         self.claim(index, now)?;
         for output in outputs {
             self.obey(index, output)?;
@@ -337,45 +348,6 @@ impl World {
         require(after == deadline, || {
             format!("{index} moved its deadline from {deadline:?} to {after:?} in a tick before it")
         })
-    }
-
-    /// Sees what a machine claims to lead, and that nobody else does at this moment. An overlap can
-    /// begin only at such a step: between two, claims only end.
-    fn claim(&mut self, index: usize, now: Instant) -> Verdict {
-        for job in 0..self.jobs.len() {
-            let Some(process) = &mut self.crew[index].process else { return Ok(()) };
-            let claim = match process.machine.leadership(&self.jobs[job], now) {
-                Leadership::Leader { term, until: Some(until) } => Some(Claim { term, until }),
-                Leadership::Leader { until: None, .. } => {
-                    return Err(format!("{index} leads {job} for ever"));
-                }
-                Leadership::Follower { .. } => None,
-            };
-            let before = std::mem::replace(&mut process.claims[job], claim);
-            let Some(Claim { term, until }) = claim else { continue };
-            require(now < until, || {
-                format!("{index} leads job {job} although its lease ended at {until:?}")
-            })?;
-            if let Some(work) = process.desks[job].work.as_mut().filter(|work| work.term == term) {
-                work.until = until;
-            }
-            let continues = before.is_some_and(|before| before.term == term && now < before.until);
-            if let (false, Some(me)) = (continues, process.machine.incarnation()) {
-                self.law.begun(&self.jobs[job], term, me)?;
-            }
-            for other in (0..self.crew.len()).filter(|other| *other != index) {
-                require(self.crew[other].leads(job, self.now).is_none(), || {
-                    format!("{index} leads job {job} at term {term} while {other} still leads it")
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Until when a process may rely on leading, on its own clock.
-    pub(super) fn horizon(&self, index: usize, job: usize) -> Instant {
-        let claim = self.crew[index].process.as_ref().and_then(|process| process.claims[job]);
-        claim.map_or(Instant::LONG_AGO, |claim| claim.until)
     }
 
     /// Does what a machine says.

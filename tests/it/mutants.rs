@@ -49,7 +49,12 @@ const ORIGINAL: Mutant =
 fn the_simulator_catches_every_mutant() {
     let began = SystemClock.now();
     let workshop = Workshop::open();
-    let mutants: Vec<_> = [&ORIGINAL].into_iter().chain(MUTANTS).collect();
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let mutants: Vec<_> = [&ORIGINAL]
+        .into_iter()
+        .chain(MUTANTS)
+        .filter(|m| only.is_empty() || only.split(',').any(|o| m.name == o))
+        .collect();
     workshop.build(&mutants);
     println!("built in {:?}", SystemClock.now().since(began));
     let fates = workshop.run(&mutants, SEEDS);

@@ -72,16 +72,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit(
                 LIVING,
-                "Session::Live(live) if now >= live.horizon =>",
-                "Session::Live(live) if now >= live.horizon && (self.seats.iter().any(|seat| seat.names(live.me)) || !(live.beating || live.unsure.is_some())) =>",
+                "if now >= live.horizon =>",
+                "if now >= live.horizon && self.seats.iter().any(|seat| seat.names(live.me)) =>",
             ),
             Edit(
-                SESSION,
-                "if self.beating || self.unsure.is_some() { self.horizon }",
-                "if self.beating || self.unsure.is_some() { Instant::NEVER }",
+                MACHINE,
+                "live.deadline().min(look)",
+                "(if self.seats.iter().any(|seat| seat.names(live.me)) { live.deadline() } else if live.beating || live.unsure.is_some() { Instant::NEVER } else { live.beat_at }).min(look)",
             ),
         ],
-        survives: None,
+        survives: Some(""),
     },
     Mutant {
         name: "past_life_taken_up_again",
@@ -213,16 +213,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     // Who is who.
     Mutant {
-        name: "lives_by_name",
-        hole: "An instance goes by its name.",
-        edits: &[Edit(
-            LIVING,
-            "let me = Incarnation(self.random.u128(1..));",
-            "let me = Incarnation(super::placement::hash(self.about.name.as_bytes()).into());",
-        )],
-        survives: None,
-    },
-    Mutant {
         name: "trusts_its_name_in_a_row",
         hole: "A row with the own name in it is taken for a claim of one's own.",
         edits: &[Edit(
@@ -292,11 +282,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "starts_after_the_lease",
         hole: "An occurrence that was recorded starts although the lease is over.",
-        edits: &[Edit(
-            LEADING,
-            "match (led == Some(launch.term), recorded, self.session.me())",
-            "match (true, recorded, self.session.me())",
-        )],
+        edits: &[
+            Edit(
+                LEADING,
+                "if let Some(launch) = seat.launch.take() {",
+                "if let Some(launch) = seat.launch.take_if(|_| false) {",
+            ),
+            Edit(
+                LEADING,
+                "match (led == Some(launch.term), recorded, self.session.me())",
+                "match (true, recorded, self.session.me())",
+            ),
+        ],
         survives: None,
     },
     Mutant {
@@ -325,17 +322,19 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "lost_store_is_new",
         hole: "A store that lost everything is taken for a new one.",
-        edits: &[Edit(
-            LIVING,
-            "            (None, Some(_)) => self.regress(now, \"the row of the cluster is gone\", out),\n            (None, None) =>",
-            "            (None, _) =>",
-        )],
-        survives: None,
-    },
-    Mutant {
-        name: "another_store_is_the_same",
-        hole: "Another store in the place of the one that was lost is taken for it.",
-        edits: &[Edit(LIVING, "if row.id != id => {", "if false => {")],
+        edits: &[
+            Edit(
+                LIVING,
+                "            (None, Some(_)) => self.regress(now, \"the row of the cluster is gone\", out),\n            (None, None) =>",
+                "            (None, _) =>",
+            ),
+            Edit(LIVING, "if row.id != id => {", "if false => {"),
+            Edit(
+                SEAT,
+                "self.known.is_some_and(|(_, learned)| sent > learned) && self.exceeds(found)",
+                "false",
+            ),
+        ],
         survives: None,
     },
     Mutant {
@@ -353,17 +352,60 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "older_row_is_believed",
         hole: "A row that is older than it was is believed.",
-        edits: &[Edit(
-            SEAT,
-            "self.known.is_some_and(|(_, learned)| sent > learned) && self.exceeds(found)",
-            "false",
-        )],
+        edits: &[
+            Edit(
+                SEAT,
+                "self.known.is_some_and(|(_, learned)| sent > learned) && self.exceeds(found)",
+                "false",
+            ),
+            Edit(
+                SEAT,
+                "found.version < known || (found.version > known && found.row.as_ref().is_ok_and(fallen))",
+                "found.version < known",
+            ),
+        ],
         survives: None,
     },
     Mutant {
         name: "loses_terms",
         hole: "A store that was lost is not given back the terms that it held.",
-        edits: &[Edit(SEAT, "(fallen || behind).then(", "behind.then(")],
+        edits: &[
+            Edit(SEAT, "(fallen || behind).then(", "behind.then("),
+            Edit(SEAT, "term: if !fallen {", "term: if true {"),
+        ],
+        survives: None,
+    },
+    Mutant {
+        name: "waits_half_after_a_loss",
+        hole: "After a loss everybody waits for half of the time-to-live.",
+        edits: &[Edit(
+            LIVING,
+            "self.settling = Some(now + self.timing.ttl);",
+            "self.settling = Some(now + self.timing.ttl / 2);",
+        )],
+        survives: None,
+    },
+    Mutant {
+        name: "leads_before_the_old_work_ends",
+        hole: "A process leads again while work of an earlier term goes on in it.",
+        edits: &[Edit(
+            LEADING,
+            "if let (Some(term), None) = (led, seat.work) {",
+            "if let Some(term) = led {",
+        )],
+        survives: None,
+    },
+    Mutant {
+        name: "age_of_an_older_heartbeat",
+        hole: "The age of an older heartbeat, in an answer that was overtaken, is taken for that of a newer one.",
+        edits: &[
+            Edit(MEMBERS, "                Some(known) if found.version < known.version => known,\n", ""),
+            Edit(
+                MEMBERS,
+                "Some(mut known) if found.version == known.version => {",
+                "Some(mut known) if found.version <= known.version => {",
+            ),
+        ],
         survives: None,
     },
     Mutant {

@@ -24,6 +24,7 @@ exclude = ["target"]
 [profile.dev]
 debug = false
 incremental = false
+panic = "abort"
 "#;
 
 const SHARED: &str = r#"[package]
@@ -99,7 +100,10 @@ impl Workshop {
             assert!(edits.is_empty(), "{}: no mutant can change {}", mutant.name, edits[0].0);
         }
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--offline", "--quiet", "--workspace", "--keep-going"]).current_dir(&self.0);
+        cargo
+            .args(["build", "--offline", "--quiet", "--keep-going"])
+            .args(mutants.iter().flat_map(|m| ["-p", m.name]))
+            .current_dir(&self.0);
         let built = cargo.env("CARGO_TARGET_DIR", self.0.join("target")).output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     }
