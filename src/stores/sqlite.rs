@@ -15,6 +15,8 @@
 //! * **Alone.** Each user keeps a shared lock on the directory, which outlives a deleted file. Who can
 //!   lock it exclusively first has no predecessor alive. (A directory that is itself replaced under
 //!   a running instance goes unnoticed here.)
+//! * **The lock** belongs to a process until it goes on or ends. One that is stopped (SIGSTOP, a
+//!   debugger) in the middle of a commit holds up all others; there is no way to take it from it.
 
 mod file;
 mod place;

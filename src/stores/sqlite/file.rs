@@ -285,7 +285,7 @@ fn explain(path: &Path, fault: Fault) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Unreachable(format!(
             "{file} stayed locked for as long as a request may take: does another program hold a \
-             transaction on it?"
+             transaction on it, or is an instance stopped in the middle of a write?"
         )),
         Some(ErrorCode::DiskFull) => {
             StoreError::Denied(format!("{file} cannot grow, its disk is full: free some space"))
