@@ -9,13 +9,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tenure::commands::status::status;
 use tenure::commands::step_down::step_down;
-use tenure::config::{self, Config, Shown, Source, StoreConfig, Surroundings};
+use tenure::config::{self, Config, Shown, Source, Surroundings};
 use tenure::failure::Failure;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
 use tenure::sim;
-use tenure::stores;
+use tenure::stores::{self, Place};
 use tenure::time::SystemClock;
 
 use flags::Settings;
@@ -223,7 +223,7 @@ fn opener(config: &Config, seed: u64) -> prove::Opener {
     Arc::new(move || {
         let (store, cluster, memory) = (store.clone(), cluster.clone(), Arc::clone(&memory));
         Box::pin(async move {
-            if store == StoreConfig::Memory {
+            if store == Place::Memory {
                 // Its instances must share it.
                 let shared: Arc<dyn stores::Store> = memory;
                 return Ok(shared);

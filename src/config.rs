@@ -25,11 +25,11 @@ pub use job::{
 };
 pub use layers::{Env, Flags, Shown};
 pub use problem::{ConfigError, Problem, Source, Spot};
-pub use store::{DatastoreConfig, StoreConfig};
 pub use words::duration;
 
 use crate::lease::{Balance, Timing};
 use crate::log;
+use crate::stores::Place;
 use file::File;
 use layers::Layers;
 use settings::{ADVERTISE, LISTEN, LOG, LOG_FORMAT, NAME, PORT, STAGE};
@@ -59,7 +59,7 @@ pub struct Config {
     /// Where other instances reach it; found out if not given.
     pub advertise: Option<String>,
     /// Where the leases live.
-    pub store: StoreConfig,
+    pub store: Place,
     /// The durations of the protocol.
     pub timing: Timing,
     /// How jobs are shared out.

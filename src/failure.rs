@@ -1,8 +1,5 @@
 //! Why the program ends other than well, and the exit code that says so to scripts.
 
-use std::error::Error;
-use std::iter::successors;
-
 use crate::commands::step_down::StepDownError;
 use crate::config::ConfigError;
 use crate::stores::StoreError;
@@ -53,10 +50,4 @@ impl From<StepDownError> for Failure {
     fn from(error: StepDownError) -> Self {
         if let StepDownError::Store(error) = error { Self::Store(error) } else { Self::StepDown(error) }
     }
-}
-
-/// What `error` says and what caused it, as one sentence.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

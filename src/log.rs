@@ -23,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::machine::{JobName, Term};
 use crate::time::Clock;
 use fields::Fields;
+pub use fields::chain;
 pub use line::{Format, Style, one_line};
 use spool::Spool;
 

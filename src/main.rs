@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tenure::failure::chain;
+use tenure::log::chain;
 
 fn main() -> ExitCode {
     let result = cli::Cli::parse().run();

@@ -1,56 +1,12 @@
 //! Which store, and where it is.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use super::layers::Layers;
 use super::problem::Source;
 use super::settings::{DATABASE, EMULATOR, NAMESPACE, PATH, PROJECT, STORE};
 use super::words::{choose, label};
-
-/// Where the leases live.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StoreConfig {
-    /// A file, for instances on one machine.
-    Sqlite {
-        /// The file; made if it is not there.
-        path: PathBuf,
-    },
-    /// Google's Datastore or one of its emulators.
-    Datastore(DatastoreConfig),
-    /// This process: for trying things out.
-    Memory,
-}
-
-/// Where in Google's Datastore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatastoreConfig {
-    /// The Google Cloud project.
-    pub project: String,
-    /// The database in it; empty for the default one.
-    pub database: String,
-    /// The namespace in that; empty for the default one.
-    pub namespace: String,
-    /// `host:port` of an emulator; `None` for Google's own servers.
-    pub emulator: Option<String>,
-}
-
-/// For people.
-impl fmt::Display for StoreConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite { path } => write!(f, "store sqlite at {}", path.display()),
-            Self::Datastore(DatastoreConfig { project, emulator: None, .. }) => {
-                write!(f, "store datastore in project {project}")
-            }
-            Self::Datastore(DatastoreConfig { project, emulator: Some(address), .. }) => {
-                write!(f, "store datastore in project {project} of the emulator at {address}")
-            }
-            Self::Memory => write!(f, "store memory"),
-        }
-    }
-}
+use crate::stores::{DatastorePlace, Place};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -59,11 +15,11 @@ enum Kind {
     Memory,
 }
 
-pub(super) fn read(layers: &mut Layers<'_>) -> StoreConfig {
+pub(super) fn read(layers: &mut Layers<'_>) -> Place {
     match layers.read_or(&STORE, implied(layers), kind) {
-        Kind::Sqlite => StoreConfig::Sqlite { path: layers.read(&PATH, path) },
-        Kind::Datastore => StoreConfig::Datastore(datastore(layers)),
-        Kind::Memory => StoreConfig::Memory,
+        Kind::Sqlite => Place::Sqlite { path: layers.read(&PATH, path) },
+        Kind::Datastore => Place::Datastore(datastore(layers)),
+        Kind::Memory => Place::Memory,
     }
 }
 
@@ -96,19 +52,19 @@ fn path(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn datastore(layers: &mut Layers<'_>) -> DatastoreConfig {
-    let config = DatastoreConfig {
+fn datastore(layers: &mut Layers<'_>) -> DatastorePlace {
+    let place = DatastorePlace {
         project: layers.read(&PROJECT, label_or_none),
         database: layers.read(&DATABASE, label_or_none),
         namespace: layers.read(&NAMESPACE, label_or_none),
         emulator: layers.read(&EMULATOR, emulator),
     };
-    if config.project.is_empty() {
+    if place.project.is_empty() {
         let message =
             "the datastore store needs a project: set DATASTORE_PROJECT_ID or store.project".to_owned();
         layers.problem(layers.source(&STORE), message);
     }
-    config
+    place
 }
 
 fn label_or_none(text: &str) -> Result<String, String> {

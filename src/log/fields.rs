@@ -2,11 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
-
-use crate::failure::chain;
 
 /// Names and values, no name twice.
 #[derive(Clone, Debug, Default)]
@@ -73,4 +72,10 @@ impl Visit for Fields {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.set(field.name(), Value::from(chain(value)));
     }
+}
+
+/// What `error` says and what caused it, as one sentence.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -32,8 +32,10 @@ use v1::read_options::{ConsistencyType, ReadConsistency};
 
 use self::line::{Client, Line};
 pub use self::options::Options;
-use super::{Change, Key, Kind, Outcome, Pending, Query, Row, Snapshot, Store, StoreError, Traits, Version};
-use crate::config::DatastoreConfig;
+use super::{
+    Change, DatastorePlace, Key, Kind, Outcome, Pending, Query, Row, Snapshot, Store, StoreError, Traits,
+    Version,
+};
 
 /// Most keys in one lookup: Datastore's limit.
 const MOST_KEYS: usize = 1000;
@@ -42,7 +44,7 @@ const NEWER_BASE: &str = "Invalid base version";
 
 /// Opens the store at `place`. No call takes longer than `deadline`.
 pub(super) fn open(
-    place: &DatastoreConfig,
+    place: &DatastorePlace,
     cluster: &str,
     deadline: Duration,
 ) -> impl Future<Output = Result<Arc<dyn Store>, StoreError>> {

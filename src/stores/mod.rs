@@ -27,7 +27,7 @@ pub mod conformance;
 pub mod datastore;
 pub mod flaky;
 pub mod memory;
-mod open;
+mod place;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -35,7 +35,7 @@ pub mod sqlite;
 use self::absent as datastore;
 #[cfg(not(feature = "sqlite"))]
 use self::absent as sqlite;
-pub use self::open::{open, visit};
+pub use self::place::{DatastorePlace, Place, open, visit};
 
 /// What a row holds: JSON's values under names.
 pub type Fields = Map<String, Value>;

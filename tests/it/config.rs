@@ -6,13 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tenure::config::{
-    Config, ConfigError, DatastoreConfig, Flags, MOST_JOBS, Preacher, Schedule, StoreConfig, Surroundings,
-    Work,
-};
+use tenure::config::{Config, ConfigError, Flags, MOST_JOBS, Preacher, Schedule, Surroundings, Work};
 use tenure::failure::Failure;
 use tenure::lease::Balance;
 use tenure::log::{Format, JobOutput};
+use tenure::stores::{DatastorePlace, Place};
 
 /// Everything that can be said about a configuration, in memory.
 #[derive(Default)]
@@ -84,7 +82,7 @@ fn without_any_configuration_the_two_preachers_of_the_seed_run_on_sqlite() {
     assert_eq!(config.jobs[0].work, preacher("Go is the best modern programming language"));
     assert_eq!(config.jobs[1].work, preacher("Scala is the most exciting language on the JVM"));
     assert!(config.jobs.iter().all(|job| job.schedule == Schedule::Every(Duration::from_mins(1))));
-    assert_eq!(config.store, StoreConfig::Sqlite { path: "tenure.db".into() });
+    assert_eq!(config.store, Place::Sqlite { path: "tenure.db".into() });
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 3000)));
     assert_eq!((config.application.as_str(), config.stage.as_str()), ("tenure", "local"));
     assert_eq!(
@@ -159,7 +157,7 @@ fn another_file_can_be_named_and_must_then_be_there() {
 #[test]
 fn the_variables_of_the_emulator_select_datastore() {
     let emulator = |address: &str| {
-        StoreConfig::Datastore(DatastoreConfig {
+        Place::Datastore(DatastorePlace {
             project: "demo".to_owned(),
             database: String::new(),
             namespace: String::new(),
@@ -190,22 +188,22 @@ fn a_project_alone_selects_googles_own_datastore() {
         .env("DATASTORE_DATABASE", "db")
         .env("DATASTORE_NAMESPACE", "ns");
     let [project, database, namespace] = ["prod", "db", "ns"].map(str::to_owned);
-    let datastore = DatastoreConfig { project, database, namespace, emulator: None };
-    assert_eq!(world.good().store, StoreConfig::Datastore(datastore));
+    let datastore = DatastorePlace { project, database, namespace, emulator: None };
+    assert_eq!(world.good().store, Place::Datastore(datastore));
 }
 
 #[test]
 fn a_store_that_is_named_wins_over_one_that_is_implied() {
     let emulated =
         || World::default().env("DATASTORE_EMULATOR_HOST", "localhost:1").env("DATASTORE_DATASET", "d");
-    assert_eq!(emulated().flag("store", "memory").good().store, StoreConfig::Memory);
-    assert_eq!(emulated().env("TENURE_STORE", "memory").good().store, StoreConfig::Memory);
+    assert_eq!(emulated().flag("store", "memory").good().store, Place::Memory);
+    assert_eq!(emulated().env("TENURE_STORE", "memory").good().store, Place::Memory);
     let named = emulated().with_file("tenure.toml", "store.kind = \"sqlite\"\nstore.path = \"x.db\"");
-    assert_eq!(named.good().store, StoreConfig::Sqlite { path: "x.db".into() });
+    assert_eq!(named.good().store, Place::Sqlite { path: "x.db".into() });
     let insisted = emulated().flag("path", "x.db");
-    assert_eq!(insisted.good().store, StoreConfig::Sqlite { path: "x.db".into() });
+    assert_eq!(insisted.good().store, Place::Sqlite { path: "x.db".into() });
     let outweighed = emulated().with_file("tenure.toml", "store.path = \"x.db\"");
-    assert!(matches!(outweighed.good().store, StoreConfig::Datastore(_)));
+    assert!(matches!(outweighed.good().store, Place::Datastore(_)));
 }
 
 #[test]

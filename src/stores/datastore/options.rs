@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::DatastoreConfig;
+use crate::stores::DatastorePlace;
 
 /// Where Google's own servers answer.
 const GOOGLE: &str = "https://datastore.googleapis.com";
@@ -29,8 +29,8 @@ pub struct Options {
 impl Options {
     /// `place`, with what the configuration says elsewhere.
     #[must_use]
-    pub fn new(place: &DatastoreConfig, cluster: &str, deadline: Duration) -> Self {
-        let DatastoreConfig { project, database, namespace, emulator } = place.clone();
+    pub fn new(place: &DatastorePlace, cluster: &str, deadline: Duration) -> Self {
+        let DatastorePlace { project, database, namespace, emulator } = place.clone();
         Self { project, database, namespace, emulator, cluster: cluster.to_owned(), deadline }
     }
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn options(emulator: Option<&str>, database: &str, namespace: &str) -> Options {
-        let place = DatastoreConfig {
+        let place = DatastorePlace {
             project: "acme".to_owned(),
             database: database.to_owned(),
             namespace: namespace.to_owned(),
