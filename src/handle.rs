@@ -48,8 +48,8 @@ pub enum Signal {
         /// Why not.
         why: Refusal,
     },
-    /// The clock that the cluster goes by is this many nanoseconds ahead of ours.
-    Skew(i64),
+    /// The clock that the cluster goes by is this many nanoseconds ahead of the boot clock.
+    Clock(i64),
 }
 
 /// What an instance knows, at one moment.

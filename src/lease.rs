@@ -130,9 +130,9 @@ pub struct Lease {
     traits: Traits,
     random: fastrand::Rng,
 
-    /// What the wall clock showed at some moment.
-    wall: (Instant, Wall),
-    /// How many nanoseconds the clock that the cluster goes by is ahead of ours.
+    /// How many nanoseconds the wall clock is ahead of the boot clock.
+    wall: i64,
+    /// How many nanoseconds the clock that the cluster goes by is ahead of that.
     skew: i64,
     /// Its place among the members by age: the eldest sets that clock.
     order: Option<u64>,
@@ -216,7 +216,7 @@ impl Machine for Lease {
             Input::Woken(jobs) => self.woken(now, jobs),
             Input::Launch(launch) => self.launch(now, launch, out),
             Input::Ended { job, run, state } => self.ended(now, &job, run, state, out),
-            Input::Clock(wall) => self.wall = (now, wall),
+            Input::Clock(wall) => self.set_clock(now, wall, out),
             Input::Drain => self.drain(now, out),
         }
         self.tick(now, out);
@@ -276,7 +276,7 @@ impl Lease {
             balance,
             traits,
             random,
-            wall: (Instant::default(), Wall::default()),
+            wall: 0,
             skew: 0,
             order: None,
             session: Session::Meeting,
@@ -362,8 +362,7 @@ impl Lease {
 
     /// What the clock that the cluster goes by shows at `now`.
     fn wall_at(&self, now: Instant) -> Wall {
-        let elapsed = now.as_nanos().saturating_sub(self.wall.0.as_nanos());
-        self.wall.1.shifted(elapsed).shifted(self.skew)
+        Wall::from_nanos(now.as_nanos()).shifted(self.wall).shifted(self.skew)
     }
 
     fn hand(&self, me: Incarnation, now: Instant) -> Hand<'_> {

@@ -6,7 +6,10 @@ use super::{Asked, Balance, Lease, MOST_PAST, Met};
 use crate::machine::{ClusterId, Incarnation};
 use crate::rows::{CLUSTER, Cluster, Member, RowError, SCHEMA, row_of_instance};
 use crate::stores::{Outcome, Version};
-use crate::time::Instant;
+use crate::time::{Instant, Wall};
+
+/// Wall clocks that differ by less are taken for the same.
+const SMALL_SKEW_NS: i64 = 2_000_000_000;
 
 impl Lease {
     /// What the passing of time does to this life.
@@ -332,24 +335,51 @@ impl Lease {
         }
     }
 
-    /// The eldest member's clock is the one that the cluster goes by, so that a wrong wall clock
-    /// moves no due time. A small difference is none.
+    /// The wall clock was set. A small correction is followed. A jump is followed only by the eldest
+    /// member, by whose clock the cluster goes, so that a wrong wall clock moves no due time.
+    pub(super) fn set_clock(&mut self, now: Instant, wall: Wall, out: &mut Vec<Output>) {
+        let set = wall.as_nanos().saturating_sub(now.as_nanos());
+        let jump = set.saturating_sub(self.wall);
+        let leads_the_way = self.skew == 0 && self.is_eldest();
+        self.wall = set;
+        if jump.saturating_abs() > self.tolerance() && !leads_the_way {
+            self.skew = self.skew_of(self.skew.saturating_sub(jump));
+        }
+        out.push(Output::Clock(self.wall.saturating_add(self.skew)));
+    }
+
+    /// Follows the clock that the eldest member's row showed at `at`.
     fn compare_clocks(&mut self, id: Incarnation, at: Instant, out: &mut Vec<Output>) {
-        let Some(row) = self.members.row(id) else { return };
-        let Some(me) = self.incarnation() else { return };
-        let others = self.members.rows().map(|(id, row)| (row.order, id));
-        if others.chain([(self.order.unwrap_or_default(), me)]).min() != Some((row.order, id)) {
-            return;
-        }
-        let tolerance =
-            i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(2_000_000_000);
-        let ours = self.wall_at(at).shifted(self.skew.saturating_neg());
-        let ahead = row.clock.as_nanos().saturating_sub(ours.as_nanos());
-        let skew = if ahead.saturating_abs() <= tolerance { 0 } else { ahead };
-        if skew.saturating_sub(self.skew).saturating_abs() > tolerance {
+        let Some(row) = self.members.row(id).filter(|_| self.eldest() == Some(id)) else { return };
+        let ours = at.as_nanos().saturating_add(self.wall);
+        let skew = self.skew_of(row.clock.as_nanos().saturating_sub(ours));
+        if skew.saturating_sub(self.skew).saturating_abs() > self.tolerance() {
             self.skew = skew;
-            out.push(Output::Skew(skew));
+            out.push(Output::Clock(self.wall.saturating_add(skew)));
+            out.push(Output::Note(Note::Skewed(skew)));
         }
+    }
+
+    /// A small difference between clocks is none.
+    fn skew_of(&self, difference: i64) -> i64 {
+        if difference.saturating_abs() <= self.tolerance() { 0 } else { difference }
+    }
+
+    /// The life that has been here longest.
+    fn eldest(&self) -> Option<Incarnation> {
+        let others = self.members.rows().map(|(id, row)| (row.order, id));
+        let me = self.incarnation().map(|me| (self.order.unwrap_or_default(), me));
+        others.chain(me).min().map(|(_, id)| id)
+    }
+
+    /// Whether nobody is known who has been here longer.
+    fn is_eldest(&self) -> bool {
+        self.eldest().is_none_or(|eldest| Some(eldest) == self.incarnation())
+    }
+
+    /// By how many nanoseconds clocks may differ as if they did not.
+    fn tolerance(&self) -> i64 {
+        i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(SMALL_SKEW_NS)
     }
 
     fn replan(&mut self) {

@@ -115,8 +115,8 @@ pub enum Output {
         /// Why not.
         why: Refusal,
     },
-    /// The clock that the cluster goes by is this many nanoseconds ahead of ours.
-    Skew(i64),
+    /// The clock that the cluster goes by is this many nanoseconds ahead of the boot clock.
+    Clock(i64),
     /// Something that people want to know.
     Note(Note),
     /// Drained: this machine will do nothing more.
@@ -160,6 +160,8 @@ pub enum Note {
     Lapsed(Incarnation),
     /// A member that stopped its heartbeat was removed.
     Reaped(String),
+    /// The clock that the cluster goes by is this many nanoseconds ahead of our wall clock.
+    Skewed(i64),
     /// Somebody else leads the job.
     Idle {
         /// Which job.

@@ -45,12 +45,6 @@ impl Narrator {
                 }
             }
             Output::Note(note) => self.note(note),
-            Output::Skew(nanos) => tracing::warn!(
-                event = "clock.differs",
-                node,
-                ahead_ns = nanos,
-                "The wall clock of node {node} differs from that of the eldest instance; due times go by the eldest's"
-            ),
             Output::Stopped => {
                 tracing::info!(
                     event = "lease.stopped",
@@ -62,7 +56,8 @@ impl Narrator {
             | Output::Wake { .. }
             | Output::Wind { .. }
             | Output::Grant { .. }
-            | Output::Refuse { .. } => {}
+            | Output::Refuse { .. }
+            | Output::Clock(_) => {}
         }
     }
 
@@ -86,6 +81,12 @@ impl Narrator {
                 node,
                 vanished = name,
                 "Node {name} stopped its heartbeat and was removed; its jobs are free"
+            ),
+            Note::Skewed(ahead) => tracing::warn!(
+                event = "clock.differs",
+                node,
+                ahead_ns = ahead,
+                "The wall clock of node {node} differs from that of the eldest instance; due times go by the eldest's"
             ),
             Note::Idle { job, leader } => tracing::info!(
                 event = "lease.idle", %job, node, leader,

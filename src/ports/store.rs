@@ -176,7 +176,7 @@ impl Port<Lease> for StorePort {
             Output::Wind { job } => self.signal(Signal::Wind(job)),
             Output::Grant { job, run, term } => self.signal(Signal::Grant { job, run, term }),
             Output::Refuse { job, run, why } => self.signal(Signal::Refuse { job, run, why }),
-            Output::Skew(nanos) => self.signal(Signal::Skew(nanos)),
+            Output::Clock(ahead) => self.signal(Signal::Clock(ahead)),
             Output::Note(Note::Lapsed(_)) => count(&self.desk.counters.lapses),
             Output::Note(Note::Regressed { what, rebuilding: false }) => {
                 self.desk.health.send_modify(|health| health.regressed = Some(what));

@@ -59,7 +59,8 @@ pub struct Runner {
     timing: Timing,
     node: String,
     output: JobOutput,
-    skew: i64,
+    /// How many nanoseconds the clock that the cluster goes by is ahead of the boot clock.
+    ahead: i64,
     runs: JoinSet<Result<(), JobError>>,
     running: HashMap<task::Id, (Run, AbortHandle)>,
 }
@@ -76,7 +77,7 @@ impl Runner {
         let actions = jobs.into_iter().map(|job| (job.name, job.action)).collect();
         let agenda = Agenda::new(schedules, random);
         let (runs, running) = (JoinSet::new(), HashMap::new());
-        Self { agenda, actions, handle, signals, clock, timing, node, output, skew: 0, runs, running }
+        Self { agenda, actions, handle, signals, clock, timing, node, output, ahead: 0, runs, running }
     }
 
     /// Runs until the machine is gone.
@@ -102,7 +103,7 @@ impl Runner {
 
     /// What the clock that the cluster goes by shows.
     fn now(&self) -> Wall {
-        self.clock.wall().shifted(self.skew)
+        Wall::from_nanos(self.clock.now().as_nanos()).shifted(self.ahead)
     }
 
     fn take(&mut self, signal: Signal) {
@@ -126,7 +127,7 @@ impl Runner {
                 tracing::debug!(event = "occurrence.refused", %job, node = self.node, run = %run, "Refused: {why:?}");
                 self.agenda.refuse(&job, run, why, self.now());
             }
-            Signal::Skew(nanos) => self.skew = nanos,
+            Signal::Clock(ahead) => self.ahead = ahead,
         }
     }
 

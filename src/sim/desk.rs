@@ -126,9 +126,9 @@ impl World {
         let run = RunId(self.random.u128(1..));
         let back = if self.random.bool() { 0 } else { self.random.i64(0..interval) };
         let instance = &mut self.crew[who];
-        let wall = instance.wall_at(self.now);
+        let boot = instance.clock.shows(self.now);
         let Some(process) = &mut instance.process else { return Ok(()) };
-        let wall = wall.shifted(process.skew);
+        let wall = Wall::from_nanos(boot.as_nanos()).shifted(process.ahead);
         let desk = &mut process.desks[job];
         if desk.led != Some(term) {
             return Ok(());

@@ -40,8 +40,8 @@ pub(super) struct Process {
     pub(super) pending: BTreeSet<RequestId>,
     /// The true time at which it will wake up.
     pub(super) alarm: Instant,
-    /// How far the cluster's clock is ahead of the host's.
-    pub(super) skew: i64,
+    /// How far the cluster's clock is ahead of the boot clock.
+    pub(super) ahead: i64,
     /// How often the store had lost everything when it first registered.
     pub(super) met: Option<u32>,
     /// Since when it has been on its way out.
@@ -76,7 +76,7 @@ impl Process {
             inbox: Vec::new(),
             pending: BTreeSet::new(),
             alarm: Instant::NEVER,
-            skew: 0,
+            ahead: 0,
             met: None,
             draining: None,
             claims: vec![None; jobs],

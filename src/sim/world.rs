@@ -363,8 +363,8 @@ impl World {
             Output::Wind { job } => self.wind(index, seat(self, &job)),
             Output::Grant { job, run, term } => return self.grant(index, seat(self, &job), run, term),
             Output::Refuse { job, run, .. } => return self.refuse(index, seat(self, &job), run),
-            Output::Skew(skew) => {
-                self.crew[index].process.iter_mut().for_each(|process| process.skew = skew);
+            Output::Clock(ahead) => {
+                self.crew[index].process.iter_mut().for_each(|process| process.ahead = ahead);
             }
             Output::Note(Note::Lapsed(_)) => self.figures.lapses += 1,
             Output::Note(Note::Regressed { rebuilding, .. }) => {

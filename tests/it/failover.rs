@@ -10,13 +10,11 @@ use rustix::process::Signal;
 
 use crate::fleet::{Fleet, Line, assert_exclusive, leader, machine, now};
 
-const FAILOVER: Duration = Duration::from_secs(2);
-/// Where Debian's package `faketime` puts what changes a process's idea of the time of day.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+pub(crate) const FAILOVER: Duration = Duration::from_secs(2);
 
 /// Where a scenario is played.
 #[derive(Clone, Debug)]
-enum Place {
+pub(crate) enum Place {
     Sqlite,
     #[cfg_attr(not(feature = "datastore"), expect(dead_code, reason = "no emulator without it"))]
     Emulator(String),
@@ -24,7 +22,7 @@ enum Place {
 
 impl Place {
     /// A fleet there. Each job is due every so often.
-    fn fleet(&self, jobs: usize, every: &str) -> Fleet {
+    pub(crate) fn fleet(&self, jobs: usize, every: &str) -> Fleet {
         let fleet = Fleet::new(&format!("{}ms", FAILOVER.as_millis()), jobs, every);
         match self {
             Self::Sqlite => fleet,
@@ -34,7 +32,7 @@ impl Place {
 }
 
 /// Plays a scenario on every store at the same time.
-fn everywhere(scenario: impl Fn(&Place) + Sync) {
+pub(crate) fn everywhere(scenario: impl Fn(&Place) + Sync) {
     let _machine = machine();
     let places = std::iter::once(Place::Sqlite).chain(emulators());
     scope(|threads| {
@@ -64,14 +62,14 @@ fn emulators() -> Vec<Place> {
 }
 
 /// Waits until the job has stood with one leader for a while, so that its next move has a cause.
-fn settled_leader(fleet: &Fleet, job: &str) -> (String, u64) {
+pub(crate) fn settled_leader(fleet: &Fleet, job: &str) -> (String, u64) {
     fleet.next_leader(job, 0);
     sleep(FAILOVER * 2);
     fleet.leader(job).unwrap()
 }
 
 /// Waits until the jobs are spread over that many instances.
-fn spread(fleet: &Fleet, jobs: usize, instances: usize) {
+pub(crate) fn spread(fleet: &Fleet, jobs: usize, instances: usize) {
     fleet.wait("each leads its share", |lines| {
         let leaders = (0..jobs).filter_map(|job| leader(lines, &format!("job-{job}")));
         let leaders: BTreeSet<_> = leaders.map(|(process, _)| process).collect();
@@ -191,32 +189,6 @@ fn two_instances_of_one_name_are_two_instances() {
     });
 }
 
-/// An hour is more than any duration of the protocol: whoever compared times of day would now lead
-/// for ever, or never.
-#[test]
-fn a_wall_clock_an_hour_off_makes_no_difference() {
-    if !std::path::Path::new(FAKETIME).exists() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "install the package faketime");
-        eprintln!("skipped: {FAKETIME} is not there");
-        return;
-    }
-    everywhere(|place| {
-        let mut fleet = place.fleet(4, "500ms");
-        fleet.start();
-        let off = [("LD_PRELOAD", FAKETIME), ("FAKETIME", "+1h"), ("DONT_FAKE_MONOTONIC", "1")];
-        let ahead = fleet.start_with("ahead", &off);
-        fleet.start();
-        spread(&fleet, 4, 3);
-        sleep(FAILOVER * 2);
-        fleet.node(&ahead).signal(Signal::KILL);
-        fleet.remove(&ahead);
-        sleep(FAILOVER * 4);
-        let lines = fleet.lines();
-        assert_exclusive(&lines);
-        assert_none_missing(&lines, 4);
-    });
-}
-
 #[test]
 #[cfg(feature = "datastore")]
 fn a_store_that_comes_back_empty_is_rebuilt_and_nothing_runs_twice() {
@@ -255,7 +227,7 @@ fn a_store_that_comes_back_empty_is_rebuilt_and_nothing_runs_twice() {
 
 /// Each job has an account of every due time from its first to its last:
 /// it was launched, or recorded by a leader that then vanished, or counted as missed.
-fn assert_none_missing(lines: &[Line], jobs: usize) {
+pub(crate) fn assert_none_missing(lines: &[Line], jobs: usize) {
     let mut dues: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.is("occurrence.started") || line.is("occurrence.failed")) {
         dues.entry(line.text("job")).or_default().insert(millis(line.text("due")));

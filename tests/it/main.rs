@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod clocks;
 mod commands;
 mod compose;
 mod config;
