@@ -152,6 +152,11 @@ impl FromStr for JobName {
     }
 }
 
+/// What is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 32 hexadecimal digits, in small letters")]
+pub struct IdError;
+
 /// Defines a random 128-bit id that is written as 32 hexadecimal digits.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -172,9 +177,12 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = std::num::ParseIntError;
+            type Err = IdError;
+
+            /// Only as it is written: two texts for one id would be two keys for one row.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                u128::from_str_radix(text, 16).map(Self)
+                let id = u128::from_str_radix(text, 16).map(Self).map_err(|_| IdError)?;
+                if id.to_string() == text { Ok(id) } else { Err(IdError) }
             }
         }
 

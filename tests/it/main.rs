@@ -21,6 +21,7 @@ mod emulator;
 mod failover;
 mod fleet;
 mod folder;
+mod fuzz;
 mod http;
 mod instance;
 mod log;
