@@ -8,10 +8,12 @@ mod file;
 mod job;
 mod layers;
 mod problem;
+mod schedule;
 mod section;
 pub mod settings;
 mod store;
 mod words;
+mod work;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,16 +21,16 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use file::read as read_file;
-pub use job::{
-    Job, LONGEST_LINE, LONGEST_PAUSE, LONGEST_PERIOD, MOST_JOBS, MOST_LINES, Preacher, SHORTEST_PERIOD,
-    Schedule, Work,
-};
+pub use job::MOST_JOBS;
 pub use layers::{Env, Flags, Shown};
 pub use problem::{ConfigError, Problem, Source, Spot};
+pub use schedule::LONGEST_INTERVAL;
 pub use words::duration;
+pub use work::{LONGEST_LINE, LONGEST_PAUSE, MOST_LINES};
 
 use crate::lease::{Balance, Timing};
 use crate::log;
+use crate::schedulers::Job;
 use crate::stores::Place;
 use file::File;
 use layers::Layers;
@@ -44,7 +46,7 @@ pub const LONGEST_FAILOVER: Duration = Duration::from_hours(1);
 const NAMESAKES: u16 = 1000;
 
 /// How one instance runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// What log lines call the program and its environment.
     pub application: String,

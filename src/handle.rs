@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::lease::{Input, Life, Refusal, SeatView};
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{Cursor, Member, RowError};
+use crate::rows::{Lease, Member, RowError};
 use crate::stores::StoreError;
 use crate::time::Instant;
 
@@ -23,8 +23,8 @@ pub enum Signal {
         job: JobName,
         /// The fencing token.
         term: Term,
-        /// The last occurrence that anybody launched.
-        cursor: Option<Cursor>,
+        /// What its row says of what happened before.
+        row: Box<Lease>,
     },
     /// It does no longer: end what runs at once.
     Leave(JobName),

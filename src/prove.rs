@@ -351,7 +351,7 @@ impl Prover {
             else {
                 break;
             };
-            jobs.push(Job { name, schedule, action: Arc::<Witness>::clone(&action) });
+            jobs.push(Job { name, schedule: Arc::new(schedule), action: Arc::<Witness>::clone(&action) });
         }
         let instance = Instance {
             about: About { name: node, url: String::new(), version: env!("CARGO_PKG_VERSION").to_owned() },

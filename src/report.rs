@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::{self, Cursor, RunState, Wish};
-use crate::schedulers::{Every, Schedule};
+use crate::schedulers::Schedule;
 use crate::time::Wall;
 
 /// What an instance says of itself and its cluster.
@@ -145,15 +145,11 @@ impl Job {
 
     /// Adds when it is due next by `schedule`, which the row does not say.
     #[must_use]
-    pub fn due_by(mut self, schedule: &Every, cursor: Option<&Cursor>, now: Wall) -> Self {
-        let occurrence = match cursor {
-            Some(cursor) if cursor.schedule != schedule.fingerprint() => {
-                schedule.after_change(cursor.due, now)
-            }
-            cursor => schedule.next(cursor.map(|cursor| cursor.due), now),
-        };
-        self.next = Some(occurrence.due);
-        self.next_in = Some(occurrence.due.since(now));
+    pub fn due_by(mut self, schedule: &dyn Schedule, row: &rows::Lease, now: Wall) -> Self {
+        if row.term > Term::default() {
+            self.next = schedule.upcoming(schedule.since(row), now).map(|next| next.due);
+            self.next_in = self.next.map(|next| next.since(now));
+        }
         self
     }
 }

@@ -80,6 +80,8 @@ pub struct Lease {
     pub term: Term,
     /// When the holder changed, by the wall clock of who changed it.
     pub since: Wall,
+    /// When it was first led, by the same clock.
+    pub born: Wall,
     /// The last occurrence that was launched.
     pub cursor: Option<Cursor>,
     /// What a person asked for.
@@ -139,6 +141,7 @@ impl Lease {
             leader: None,
             term: Term::default(),
             since: Wall::default(),
+            born: Wall::default(),
             cursor: None,
             wish: None,
             placed: None,

@@ -16,15 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::http::{self, App};
 use crate::instance::Instance;
-use crate::jobs::Action;
-use crate::jobs::preacher::Preacher;
 use crate::lease::{About, Input};
 use crate::log;
-use crate::schedulers::{Every, Job};
+use crate::schedulers::Job;
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
@@ -51,13 +49,13 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
 
     let url = config.advertise.clone().unwrap_or_else(|| advertise(address));
     let about = About { name: config.name.clone(), url, version: env!("CARGO_PKG_VERSION").to_owned() };
-    let jobs: Vec<_> = config.jobs.iter().filter_map(job).collect();
-    let schedules: BTreeMap<_, _> = jobs.iter().map(|job| (job.name.clone(), job.schedule)).collect();
+    let schedule = |job: &Job| (job.name.clone(), Arc::clone(&job.schedule));
+    let schedules: BTreeMap<_, _> = config.jobs.iter().map(schedule).collect();
     let place = store.describe();
     let mut tasks = JoinSet::new();
     let instance = Instance {
         about: about.clone(),
-        jobs,
+        jobs: config.jobs.clone(),
         timing: config.timing,
         output: config.job_output,
         balance: config.balance,
@@ -156,14 +154,6 @@ async fn open_once(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let store = stores::open(&config.store, &config.cluster, config.timing.request).await?;
     stores::prove(&*store, u128::from(seed()) << 64 | u128::from(seed())).await?;
     Ok(store)
-}
-
-/// A job as the configuration describes it.
-fn job(job: &config::Job) -> Option<Job> {
-    let config::Schedule::Every(interval) = job.schedule;
-    let config::Work::Preacher(config::Preacher { message, times, pause }) = job.work.clone();
-    let action: Arc<dyn Action> = Arc::new(Preacher { message, times, pause });
-    Some(Job { name: job.name.clone(), schedule: Every::new(interval)?, action })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -37,7 +37,7 @@ use crate::lease::{About, SeatView};
 use crate::machine::JobName;
 use crate::ports::wake;
 use crate::report::{self, Instance, Member, Status};
-use crate::schedulers::Every;
+use crate::schedulers::Schedule;
 use crate::time::Clock;
 
 /// Connections at the same time; more wait in the kernel.
@@ -67,7 +67,7 @@ pub struct App {
     /// Development, production and so on.
     pub stage: String,
     /// When its jobs are due.
-    pub jobs: BTreeMap<JobName, Every>,
+    pub jobs: BTreeMap<JobName, Arc<dyn Schedule>>,
     /// Which cluster, within its store.
     pub cluster: String,
     /// Which store.
@@ -218,7 +218,7 @@ impl Site {
         let job = report::Job::new(seat.job.clone(), &seat.row);
         let job = report::Job { horizon: self.left(seat), ..job };
         match self.app.jobs.get(&seat.job) {
-            Some(schedule) => job.due_by(schedule, seat.row.cursor.as_ref(), self.app.clock.wall()),
+            Some(schedule) => job.due_by(&**schedule, &seat.row, self.app.clock.wall()),
             None => job,
         }
     }

@@ -50,7 +50,7 @@ impl Lease {
             if let Some(cursor) = seat.row.cursor.clone().filter(|cursor| cursor.state == RunState::Started) {
                 out.push(Output::Note(Note::Orphan { job: job.clone(), cursor }));
             }
-            out.push(Output::Lead { job: job.clone(), term, cursor: seat.row.cursor.clone() });
+            out.push(Output::Lead { job: job.clone(), term, row: Box::new(seat.row.clone()) });
         }
     }
 

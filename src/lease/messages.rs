@@ -80,8 +80,8 @@ pub enum Output {
         job: JobName,
         /// The fencing token.
         term: Term,
-        /// The last occurrence that anybody launched.
-        cursor: Option<Cursor>,
+        /// What its row says of what happened before.
+        row: Box<Lease>,
     },
     /// This instance no longer leads the job: start nothing, end what runs.
     Leave {

@@ -177,6 +177,7 @@ impl Seat {
             } else {
                 lost.term
             },
+            born: lost.born,
             cursor: if behind { lost.cursor.clone() } else { self.row.cursor.clone() },
             ..self.row.clone()
         })
@@ -189,6 +190,7 @@ impl Seat {
             leader: Some(hand.name.to_owned()),
             term: self.row.term.next(),
             since: hand.wall,
+            born: if self.row.term == Term::default() { hand.wall } else { self.row.born },
             placed: None,
             ..self.row.clone()
         }

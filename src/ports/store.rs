@@ -165,9 +165,9 @@ impl Port<Lease> for StorePort {
                     self.wakes.spawn(wake(url, jobs));
                 }
             }
-            Output::Lead { job, term, cursor } => {
+            Output::Lead { job, term, row } => {
                 count(&self.desk.counters.acquired);
-                self.signal(Signal::Lead { job, term, cursor });
+                self.signal(Signal::Lead { job, term, row });
             }
             Output::Leave { job, .. } => {
                 count(&self.desk.counters.left);

@@ -5,12 +5,13 @@
 //! no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Every, Occurrence, Schedule};
+use super::{Occurrence, Schedule, Since};
 use crate::lease::{Launch, Refusal};
 use crate::machine::{JobName, RunId, Term};
-use crate::rows::Cursor;
+use crate::rows::Lease;
 use crate::time::Wall;
 
 /// How long an occurrence waits that was refused for a reason that may pass.
@@ -22,7 +23,7 @@ const FUTURE: Duration = Duration::from_mins(1);
 /// The jobs that this instance leads, and when they are due.
 #[derive(Debug)]
 pub struct Agenda {
-    schedules: BTreeMap<JobName, Every>,
+    schedules: BTreeMap<JobName, Arc<dyn Schedule>>,
     led: BTreeMap<JobName, Led>,
     queue: BTreeSet<(Wall, JobName)>,
     random: fastrand::Rng,
@@ -32,8 +33,7 @@ pub struct Agenda {
 #[derive(Debug)]
 struct Led {
     term: Term,
-    /// When its last occurrence was due, and whether by the schedule that it has now.
-    last: Option<(Wall, bool)>,
+    since: Since,
     step: Step,
 }
 
@@ -46,6 +46,8 @@ enum Step {
     Recording(RunId, Occurrence),
     /// Started.
     Runs(RunId),
+    /// There is none.
+    Done,
 }
 
 /// An occurrence that starts now.
@@ -59,20 +61,20 @@ pub struct Start {
 
 impl Agenda {
     /// An agenda for jobs with these schedules.
-    pub fn new(schedules: BTreeMap<JobName, Every>, random: fastrand::Rng) -> Self {
+    pub fn new(schedules: BTreeMap<JobName, Arc<dyn Schedule>>, random: fastrand::Rng) -> Self {
         Self { schedules, led: BTreeMap::new(), queue: BTreeSet::new(), random }
     }
 
-    /// This instance leads `job` from now on; `cursor` is the last occurrence that anybody launched.
-    /// Returns when the job is due next if that occurrence lies in the future: nothing starts before.
-    pub fn lead(&mut self, job: &JobName, term: Term, cursor: Option<&Cursor>, now: Wall) -> Option<Wall> {
-        let schedule = *self.schedules.get(job)?;
-        let last = cursor.map(|cursor| (cursor.due, cursor.schedule == schedule.fingerprint()));
+    /// This instance leads `job` from now on, whose row tells what happened before. Returns when the
+    /// job is due next if its last occurrence lies in the future: nothing starts before.
+    pub fn lead(&mut self, job: &JobName, term: Term, row: &Lease, now: Wall) -> Option<Wall> {
+        let schedule = Arc::clone(self.schedules.get(job)?);
+        let since = schedule.since(row);
         self.leave(job);
-        self.led.insert(job.clone(), Led { term, last, step: Step::Waits(now) });
+        self.led.insert(job.clone(), Led { term, since, step: Step::Done });
         self.wait(job, now);
-        let (last, _) = last.filter(|(last, _)| *last > now + FUTURE)?;
-        Some(last + schedule.interval())
+        let last = row.due().filter(|last| *last > now + FUTURE)?;
+        schedule.next(last)
     }
 
     /// It does no longer.
@@ -97,12 +99,11 @@ impl Agenda {
             let (Some(schedule), Some(led)) = (self.schedules.get(&job), self.led.get_mut(&job)) else {
                 continue;
             };
-            let occurrence = next(schedule, led.last, now);
-            if occurrence.due > now {
+            let Some(occurrence) = schedule.upcoming(led.since, now).filter(|next| next.due <= now) else {
                 // The clock was wrong when it was put into the queue.
                 self.wait(&job, now);
                 continue;
-            }
+            };
             let run = RunId(self.random.u128(1..));
             led.step = Step::Recording(run, occurrence);
             let Occurrence { due, missed } = occurrence;
@@ -119,7 +120,7 @@ impl Agenda {
         if waiting != run {
             return None;
         }
-        led.last = Some((due, true));
+        led.since = Since::Due(due);
         led.step = Step::Runs(run);
         Some(Start { due, missed })
     }
@@ -130,11 +131,11 @@ impl Agenda {
         match led.step {
             Step::Recording(waiting, occurrence) if waiting == run => {
                 if why == Refusal::Past {
-                    led.last = Some((occurrence.due, true));
+                    led.since = Since::Due(occurrence.due);
                 }
                 self.put(job, now + REFUSED);
             }
-            Step::Recording(..) | Step::Runs(_) | Step::Waits(_) => {}
+            Step::Recording(..) | Step::Runs(_) | Step::Waits(_) | Step::Done => {}
         }
     }
 
@@ -148,9 +149,10 @@ impl Agenda {
     }
 
     fn wait(&mut self, job: &JobName, now: Wall) {
-        if let (Some(schedule), Some(led)) = (self.schedules.get(job), self.led.get(job)) {
-            let due = next(schedule, led.last, now).due;
-            self.put(job, due);
+        let (Some(schedule), Some(led)) = (self.schedules.get(job), self.led.get_mut(job)) else { return };
+        match schedule.upcoming(led.since, now) {
+            Some(next) => self.put(job, next.due),
+            None => led.step = Step::Done,
         }
     }
 
@@ -162,18 +164,11 @@ impl Agenda {
     }
 }
 
-fn next(schedule: &Every, last: Option<(Wall, bool)>, now: Wall) -> Occurrence {
-    match last {
-        Some((last, false)) => schedule.after_change(last, now),
-        Some((last, true)) => schedule.next(Some(last), now),
-        None => schedule.next(None, now),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::RunState;
+    use crate::rows::{Cursor, RunState};
+    use crate::schedulers::Every;
 
     const JOB: &str = "job";
 
@@ -190,18 +185,26 @@ mod tests {
     }
 
     fn agenda() -> Agenda {
-        Agenda::new(BTreeMap::from([(job(), every(60))]), fastrand::Rng::with_seed(7))
+        let schedule: Arc<dyn Schedule> = Arc::new(every(60));
+        Agenda::new(BTreeMap::from([(job(), schedule)]), fastrand::Rng::with_seed(7))
     }
 
-    fn cursor(due: Wall, schedule: Every) -> Cursor {
+    /// The row of a job that has been there since second 5 and never ran.
+    fn born() -> Lease {
+        Lease { born: at(5), ..Lease::unborn() }
+    }
+
+    fn ran(due: Wall, schedule: Every) -> Lease {
         let (run, term) = (RunId(1), Term(1));
-        Cursor { due, run, term, state: RunState::Finished, schedule: schedule.fingerprint(), missed: 0 }
+        let schedule = schedule.fingerprint();
+        let cursor = Cursor { due, run, term, state: RunState::Finished, schedule, missed: 0 };
+        Lease { cursor: Some(cursor), ..born() }
     }
 
     #[test]
     fn a_job_that_never_ran_is_due_at_once() {
         let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), &born(), at(5));
         let launches = agenda.fall_due(at(5));
         assert_eq!(launches.iter().map(|launch| launch.due).collect::<Vec<_>>(), [at(5)]);
     }
@@ -209,7 +212,7 @@ mod tests {
     #[test]
     fn nothing_starts_before_it_is_recorded() {
         let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), &born(), at(5));
         let run = agenda.fall_due(at(5))[0].run;
         assert!(agenda.fall_due(at(500)).is_empty());
         assert_eq!(agenda.grant(&job(), RunId(99)), None);
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn a_successor_goes_on_in_the_cadence_of_its_predecessor() {
         let mut agenda = agenda();
-        agenda.lead(&job(), Term(2), Some(&cursor(at(5), every(60))), at(200));
+        agenda.lead(&job(), Term(2), &ran(at(5), every(60)), at(200));
         let launch = agenda.fall_due(at(200)).remove(0);
         assert_eq!(launch.due, at(185));
         assert_eq!(agenda.grant(&job(), launch.run), Some(Start { due: at(185), missed: 2 }));
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn an_occurrence_of_the_future_says_how_long_the_job_stands_still() {
         let mut agenda = agenda();
-        let mut lead = |due| agenda.lead(&job(), Term(2), Some(&cursor(at(due), every(60))), at(1000));
+        let mut lead = |due| agenda.lead(&job(), Term(2), &ran(at(due), every(60)), at(1000));
         assert_eq!([lead(900), lead(1000), lead(1060)], [None; 3]);
         assert_eq!(lead(9000), Some(at(9060)));
         assert_eq!(agenda.next_due(), Some(at(9060)));
@@ -240,14 +243,14 @@ mod tests {
     #[test]
     fn an_edited_schedule_starts_nothing_that_it_would_have_started_before() {
         let mut agenda = agenda();
-        agenda.lead(&job(), Term(2), Some(&cursor(at(5), every(3600))), at(200));
+        agenda.lead(&job(), Term(2), &ran(at(5), every(3600)), at(200));
         assert_eq!(agenda.next_due(), Some(at(245)));
     }
 
     #[test]
     fn a_refused_occurrence_is_not_forgotten() {
         let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), &born(), at(5));
         let run = agenda.fall_due(at(5))[0].run;
         agenda.refuse(&job(), run, Refusal::Leaving, at(6));
         assert!(agenda.fall_due(at(6)).is_empty());
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn a_job_that_left_is_due_no_more() {
         let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), None, at(5));
+        agenda.lead(&job(), Term(1), &born(), at(5));
         agenda.leave(&job());
         assert!(agenda.fall_due(at(500)).is_empty());
         assert_eq!(agenda.next_due(), None);

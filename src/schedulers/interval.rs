@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Occurrence, Schedule};
+use super::Schedule;
 use crate::time::Wall;
 
 /// An interval schedule.
@@ -23,36 +23,32 @@ impl Every {
     pub const fn interval(self) -> Duration {
         self.0
     }
-
-    /// The last due time up to `now`, counted from `last`, and how many intervals that is.
-    fn latest(self, last: Wall, now: Wall) -> (Wall, u64) {
-        let interval = self.0.as_nanos().max(1);
-        let rounds = u64::try_from(now.since(last).as_nanos() / interval).unwrap_or(u64::MAX);
-        let elapsed = u64::try_from(interval.saturating_mul(u128::from(rounds))).unwrap_or(u64::MAX);
-        (last + Duration::from_nanos(elapsed), rounds)
-    }
 }
 
 impl Schedule for Every {
-    fn next(&self, last: Option<Wall>, now: Wall) -> Occurrence {
-        let Some(last) = last else { return Occurrence { due: now, missed: 0 } };
-        match self.latest(last, now) {
-            (_, 0) => Occurrence { due: last + self.0, missed: 0 },
-            (due, rounds) => Occurrence { due, missed: rounds - 1 },
-        }
+    fn first(&self, born: Wall) -> Option<Wall> {
+        Some(born)
     }
 
-    fn after_change(&self, last: Wall, now: Wall) -> Occurrence {
-        Occurrence { due: self.latest(last, now).0 + self.0, missed: 0 }
+    fn next(&self, due: Wall) -> Option<Wall> {
+        Some(due + self.0)
     }
 
     fn fingerprint(&self) -> String {
         format!("every {:?}", self.0)
     }
+
+    fn latest(&self, due: Wall, now: Wall) -> (Wall, u64) {
+        let interval = self.0.as_nanos().max(1);
+        let rounds = u64::try_from(now.since(due).as_nanos() / interval).unwrap_or(u64::MAX);
+        let elapsed = u64::try_from(interval.saturating_mul(u128::from(rounds))).unwrap_or(u64::MAX);
+        (due + Duration::from_nanos(elapsed), rounds)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Occurrence, Since};
     use super::*;
 
     fn at(seconds: i64) -> Wall {
@@ -63,30 +59,37 @@ mod tests {
         Every::new(Duration::from_mins(1)).unwrap()
     }
 
+    /// The due time of a job at `now`, and how many before it are given up.
+    fn due(since: Since, now: i64) -> (Wall, u64) {
+        let schedule: &dyn Schedule = &minute();
+        let Occurrence { due, missed } = schedule.upcoming(since, at(now)).unwrap();
+        (due, missed)
+    }
+
     #[test]
     fn the_first_occurrence_is_due_at_once() {
-        assert_eq!(minute().next(None, at(17)), Occurrence { due: at(17), missed: 0 });
+        assert_eq!(due(Since::Birth(at(17)), 18), (at(17), 0));
     }
 
     #[test]
     fn the_cadence_survives_any_delay() {
-        assert_eq!(minute().next(Some(at(17)), at(18)), Occurrence { due: at(77), missed: 0 });
-        assert_eq!(minute().next(Some(at(17)), at(77)), Occurrence { due: at(77), missed: 0 });
-        assert_eq!(minute().next(Some(at(17)), at(100)), Occurrence { due: at(77), missed: 0 });
+        for now in [18, 77, 100] {
+            assert_eq!(due(Since::Due(at(17)), now), (at(77), 0));
+        }
     }
 
     #[test]
     fn of_several_missed_occurrences_the_latest_is_due_and_the_others_are_counted() {
-        assert_eq!(minute().next(Some(at(0)), at(359)), Occurrence { due: at(300), missed: 4 });
+        assert_eq!(due(Since::Due(at(0)), 359), (at(300), 4));
     }
 
     #[test]
     fn a_changed_schedule_makes_up_for_nothing() {
-        assert_eq!(minute().after_change(at(0), at(359)), Occurrence { due: at(360), missed: 0 });
+        assert_eq!(due(Since::Change(at(0)), 359), (at(360), 0));
     }
 
     #[test]
     fn a_clock_that_went_back_repeats_nothing() {
-        assert_eq!(minute().next(Some(at(100)), at(10)), Occurrence { due: at(160), missed: 0 });
+        assert_eq!(due(Since::Due(at(100)), 10), (at(160), 0));
     }
 }

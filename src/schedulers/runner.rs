@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tracing::Instrument;
 
-use super::Every;
+use super::Schedule;
 use super::agenda::{Agenda, Start};
 use crate::handle::{Handle, Signal};
 use crate::jobs::{Action, JobError, Run};
@@ -31,7 +31,7 @@ pub struct Job {
     /// Its name.
     pub name: JobName,
     /// When it is due.
-    pub schedule: Every,
+    pub schedule: Arc<dyn Schedule>,
     /// What it does.
     pub action: Arc<dyn Action>,
 }
@@ -73,7 +73,7 @@ impl Runner {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let Duties { jobs, timing, node, output, random } = duties;
-        let schedules = jobs.iter().map(|job| (job.name.clone(), job.schedule)).collect();
+        let schedules = jobs.iter().map(|job| (job.name.clone(), Arc::clone(&job.schedule))).collect();
         let actions = jobs.into_iter().map(|job| (job.name, job.action)).collect();
         let agenda = Agenda::new(schedules, random);
         let (runs, running) = (JoinSet::new(), HashMap::new());
@@ -108,8 +108,8 @@ impl Runner {
 
     fn take(&mut self, signal: Signal) {
         match signal {
-            Signal::Lead { job, term, cursor } => {
-                if let Some(next) = self.agenda.lead(&job, term, cursor.as_ref(), self.now()) {
+            Signal::Lead { job, term, row } => {
+                if let Some(next) = self.agenda.lead(&job, term, &row, self.now()) {
                     tracing::warn!(
                         event = "occurrence.ahead", %job, node = self.node, term = term.0, next = %next,
                         reason = "its last run was due in the future",

@@ -356,8 +356,8 @@ impl World {
         match output {
             Output::Ask { id, ask } => return self.send(index, id, ask),
             Output::Wake { url, jobs } => self.send_word(&url, jobs),
-            Output::Lead { job, term, cursor } => {
-                return self.lead(index, seat(self, &job), term, cursor.map(|cursor| cursor.due));
+            Output::Lead { job, term, row } => {
+                return self.lead(index, seat(self, &job), term, row.due());
             }
             Output::Leave { job, term, why } => return self.leave(index, seat(self, &job), term, &why),
             Output::Wind { job } => self.wind(index, seat(self, &job)),

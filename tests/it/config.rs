@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tenure::config::{Config, ConfigError, Flags, MOST_JOBS, Preacher, Schedule, Surroundings, Work};
+use tenure::config::{Config, ConfigError, Flags, MOST_JOBS, Surroundings};
 use tenure::failure::Failure;
 use tenure::lease::Balance;
 use tenure::log::{Format, JobOutput};
@@ -74,14 +74,14 @@ fn job(body: &str) -> World {
 #[test]
 fn without_any_configuration_the_two_preachers_of_the_seed_run_on_sqlite() {
     let config = World::default().good();
-    let preacher = |message: &str| {
-        Work::Preacher(Preacher { message: message.to_owned(), times: 5, pause: Duration::from_secs(1) })
-    };
     let names: Vec<_> = config.jobs.iter().map(|job| job.name.as_str()).collect();
     assert_eq!(names, ["go_preacher", "scala_preacher"]);
-    assert_eq!(config.jobs[0].work, preacher("Go is the best modern programming language"));
-    assert_eq!(config.jobs[1].work, preacher("Scala is the most exciting language on the JVM"));
-    assert!(config.jobs.iter().all(|job| job.schedule == Schedule::Every(Duration::from_mins(1))));
+    let actions: Vec<_> = config.jobs.iter().map(|job| format!("{:?}", job.action)).collect();
+    let preacher = |message: &str| format!("Preacher {{ message: {message:?}, times: 5, pause: 1s }}");
+    let messages =
+        ["Go is the best modern programming language", "Scala is the most exciting language on the JVM"];
+    assert_eq!(actions, messages.map(preacher));
+    assert!(config.jobs.iter().all(|job| job.schedule.fingerprint() == "every 60s"));
     assert_eq!(config.store, Place::Sqlite { path: "tenure.db".into() });
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 3000)));
     assert_eq!((config.application.as_str(), config.stage.as_str()), ("tenure", "local"));

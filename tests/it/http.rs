@@ -14,7 +14,7 @@ use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Timing};
 use tenure::log::JobOutput;
 use tenure::machine::JobName;
-use tenure::schedulers::{Every, Job};
+use tenure::schedulers::{Every, Job, Schedule};
 use tenure::stores::Store;
 use tenure::stores::flaky::{Flaky, Weather};
 use tenure::stores::memory::Memory;
@@ -67,10 +67,14 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(SystemClock);
         let about = About { name: name.into(), url: format!("http://{address}"), version: "1.2.3".into() };
-        let schedule = Every::new(Duration::from_hours(1)).unwrap();
+        let schedule: Arc<dyn Schedule> = Arc::new(Every::new(Duration::from_hours(1)).unwrap());
         let action = Arc::new(Preacher { message: "amen".into(), times: 1, pause: Duration::ZERO });
         let names: Vec<_> = jobs.iter().map(|job| JobName::new(job).unwrap()).collect();
-        let job = |name: &JobName| Job { name: name.clone(), schedule, action: action.clone() };
+        let job = |name: &JobName| Job {
+            name: name.clone(),
+            schedule: Arc::clone(&schedule),
+            action: action.clone(),
+        };
         let instance = Instance {
             about: about.clone(),
             jobs: names.iter().map(job).collect(),
@@ -88,7 +92,7 @@ impl Server {
             stage: "test".into(),
             cluster: "tests".into(),
             store: place,
-            jobs: names.into_iter().map(|name| (name, schedule)).collect::<BTreeMap<_, _>>(),
+            jobs: names.into_iter().map(|name| (name, Arc::clone(&schedule))).collect::<BTreeMap<_, _>>(),
             clock,
         };
         let (close, closed) = oneshot::channel::<()>();

@@ -18,7 +18,7 @@ fn instance(name: &str, seed: u64, jobs: usize) -> Instance {
     let timing = Timing::from_failover(Duration::from_millis(500));
     let job = |index| Job {
         name: JobName::new(&format!("job-{index}")).unwrap(),
-        schedule: Every::new(Duration::from_millis(200)).unwrap(),
+        schedule: Arc::new(Every::new(Duration::from_millis(200)).unwrap()),
         action: Arc::new(Preacher { message: "amen".into(), times: 1, pause: Duration::ZERO }),
     };
     Instance {

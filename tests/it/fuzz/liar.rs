@@ -220,6 +220,7 @@ impl Liar {
             leader: self.random.bool().then(|| "other".to_owned()),
             term: Term(self.number()),
             since: self.wall(),
+            born: self.wall(),
             cursor: self.random.bool().then(|| self.cursor()),
             wish: self.random.bool().then(|| Wish::StepDown { to: self.random.bool().then(|| self.id()) }),
             placed: self.random.bool().then(|| self.placement()),
