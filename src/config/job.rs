@@ -25,7 +25,7 @@ every = "1m"
 preacher = { message = "Scala is the most exciting language on the JVM" }
 "#;
 
-const LATER: [&str; 4] = ["cron", "zone", "command", "http"];
+const LATER: [&str; 2] = ["command", "http"];
 
 /// The jobs of the file, or the two of the seed if it has none.
 pub(super) fn read(layers: &mut Layers<'_>) -> Vec<Job> {
@@ -70,7 +70,9 @@ fn job(layers: &mut Layers<'_>, section: Section<'_>, names: &mut BTreeMap<JobNa
         let message = format!("another job has this name ({first}); each job needs its own");
         layers.problem(section.source("name"), message);
     }
-    let schedule = schedule::read(layers, &section);
+    // A job without a name is reported; what else is wrong with it is too.
+    let unnamed = || JobName::new("unnamed").ok();
+    let schedule = name.clone().or_else(unnamed).and_then(|name| schedule::read(layers, &section, &name));
     let action = work::read(layers, &section);
     Some(Job { name: name?, schedule: schedule?, action: action? })
 }

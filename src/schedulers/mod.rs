@@ -2,13 +2,19 @@
 //! them all for one instance.
 
 pub mod agenda;
+pub mod cron;
 pub mod interval;
+pub mod jitter;
+pub mod once;
 pub mod runner;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use self::cron::Cron;
 pub use self::interval::Every;
+pub use self::jitter::Jitter;
+pub use self::once::At;
 pub use self::runner::Job;
 
 use crate::rows::Lease;

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod calendar;
 mod cli;
 mod clocks;
 mod commands;
