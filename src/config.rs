@@ -7,6 +7,7 @@
 mod file;
 mod job;
 mod layers;
+mod policy;
 mod problem;
 mod schedule;
 mod section;

@@ -22,7 +22,7 @@ use crate::lease::{About, Balance, Input, Timing};
 use crate::log::JobOutput;
 use crate::machine::{JobName, Term};
 use crate::ports::wire::cluster_key;
-use crate::schedulers::{Every, Job};
+use crate::schedulers::{Every, Job, Policy};
 use crate::stores::flaky::{Flaky, Weather};
 use crate::stores::{Change, Kind, MOST_CHANGES, Pending, Query, Row, Store, StoreError};
 use crate::time::{Clock, SystemClock, Wall};
@@ -219,7 +219,8 @@ pub async fn prove(open: Opener, proof: Proof) -> Result<Report, StoreError> {
 
 /// Deletes what the instances left: the proof has its cluster to itself.
 async fn tidy_up(store: &dyn Store) -> Result<(), StoreError> {
-    let query = Query { keys: vec![cluster_key()], kinds: vec![Kind::Member, Kind::Lease] };
+    let query =
+        Query { keys: vec![cluster_key()], kinds: vec![Kind::Member, Kind::Lease], ..Query::default() };
     let rows = store.read(query).await?.rows;
     let delete = |row: &Row| Change { key: row.key.clone(), base: row.version, fields: None };
     for rows in rows.chunks(MOST_CHANGES) {
@@ -351,7 +352,8 @@ impl Prover {
             else {
                 break;
             };
-            jobs.push(Job { name, schedule: Arc::new(schedule), action: Arc::<Witness>::clone(&action) });
+            let (schedule, action) = (Arc::new(schedule), Arc::<Witness>::clone(&action));
+            jobs.push(Job { name, schedule, action, policy: Policy::default() });
         }
         let instance = Instance {
             about: About { name: node, url: String::new(), version: env!("CARGO_PKG_VERSION").to_owned() },

@@ -6,7 +6,7 @@ use super::file::{File, Found};
 use super::layers::Layers;
 use super::problem::Source;
 use super::section::Section;
-use super::{schedule, work};
+use super::{policy, schedule, work};
 use crate::machine::JobName;
 use crate::schedulers::Job;
 
@@ -48,7 +48,7 @@ fn list(layers: &mut Layers<'_>, file: &File<'_>, listed: Found<'_>) -> Vec<Job>
         layers.problem(file.source(listed.span()), message);
         return Vec::new();
     }
-    let keys = [&["name"], schedule::KEYS, work::KEYS].concat();
+    let keys = [&["name"], schedule::KEYS, work::KEYS, policy::KEYS].concat();
     let mut names = BTreeMap::new();
     let mut jobs = Vec::new();
     for table in tables.iter().map(Found::from) {
@@ -74,5 +74,5 @@ fn job(layers: &mut Layers<'_>, section: Section<'_>, names: &mut BTreeMap<JobNa
     let unnamed = || JobName::new("unnamed").ok();
     let schedule = name.clone().or_else(unnamed).and_then(|name| schedule::read(layers, &section, &name));
     let action = work::read(layers, &section);
-    Some(Job { name: name?, schedule: schedule?, action: action? })
+    Some(Job { name: name?, schedule: schedule?, action: action?, policy: policy::read(layers, &section) })
 }

@@ -46,7 +46,7 @@ impl Schedule for Jitter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Every, Since};
+    use super::super::Every;
     use super::*;
 
     fn jittered(job: &str) -> Jitter {
@@ -64,9 +64,10 @@ mod tests {
 
     #[test]
     fn the_cadence_stays_what_it_was() {
-        let jitter: &dyn Schedule = &jittered("a");
+        let jitter = jittered("a");
         let first = jitter.first(Wall::default()).unwrap();
-        let late = jitter.upcoming(Since::Due(first), first + Duration::from_secs(150)).unwrap();
-        assert_eq!((late.due.since(first), late.missed), (Duration::from_mins(2), 1));
+        let (latest, between) = jitter.latest(first, first + Duration::from_secs(150));
+        assert_eq!((latest.since(first), between), (Duration::from_mins(2), 2));
+        assert_eq!(jitter.next(latest), Some(latest + Duration::from_mins(1)));
     }
 }
