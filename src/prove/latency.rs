@@ -49,7 +49,7 @@ impl Latency {
     pub fn shortest_failover(&self) -> Option<Duration> {
         let timing = Timing::from_failover(Timing::LONGEST);
         let in_time = timing.request;
-        let second_try = timing.longest_grace().saturating_sub(timing.grace + timing.request + timing.retry);
+        let second_try = timing.longest_grace().saturating_sub(timing.grace + timing.retry);
         let least = |took: Duration, given: Duration| took.mul_f64(timing.ttl.div_duration_f64(given));
         let least = least(self.max, in_time).max(least(self.p99, second_try)).max(Timing::SHORTEST);
         Some(round_up(least)).filter(|least| *least <= Timing::LONGEST)
