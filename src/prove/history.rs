@@ -296,6 +296,7 @@ mod tests {
         two().write(40, 50, 6, done(6)).breaks(Violation::Shared(Version(6)));
         two().read(40, 50, 7, 2).breaks(Violation::Twice(Version(6), Version(7)));
         two().read(40, 50, 7, 9).breaks(Violation::Invented(Version(7)));
+        Story::new().write(0, 10, 0, Unknown).read(20, 30, 0, 1).breaks(Violation::Shared(Version::ABSENT));
     }
 
     #[test]
@@ -312,6 +313,17 @@ mod tests {
             .delete(40, 50, 6, done(7))
             .write(60, 70, 0, Conflict)
             .breaks(Violation::Unfounded(Version::ABSENT));
+        two()
+            .write(40, 50, 6, Unknown)
+            .write(41, 45, 6, Conflict)
+            .read(60, 70, 6, 2)
+            .breaks(Violation::Unfounded(Version(6)));
+        Story::new()
+            .write(0, 10, 0, Unknown)
+            .read(20, 30, 5, 1)
+            .delete(40, 50, 5, done(6))
+            .write(60, 70, 0, Conflict)
+            .breaks(Violation::Unfounded(Version::ABSENT));
         two().write(40, 50, 99, Conflict).holds();
     }
 
@@ -325,11 +337,14 @@ mod tests {
         two().delete(40, 50, 6, Unknown).absent(60, 70).write(80, 90, 0, done(9)).read(95, 99, 9, 4).holds();
         two().delete(40, 50, 6, Unknown).read(60, 70, 6, 2).absent(80, 90).holds();
         two().delete(40, 50, 6, Unknown).write(60, 65, 0, Unknown).write(70, 80, 0, Conflict).holds();
+        Story::new().write(0, 10, 0, Unknown).write(20, 30, 0, Conflict).absent(40, 50).holds();
     }
 
     #[test]
-    fn an_unknown_change_takes_effect_once_and_not_before_it_was_sent() {
+    fn an_unknown_change_takes_effect_once_on_its_base_and_not_before_it_was_sent() {
         let story = || two().write(40, 50, 6, Unknown);
+        let resurrected = Violation::Stale { base: Version(6), held: Version(7) };
+        story().write(60, 70, 6, done(7)).read(80, 90, 8, 3).breaks(resurrected);
         story().read(60, 70, 7, 3).read(80, 90, 6, 2).breaks(Violation::Misplaced(Version(7)));
         story().read(31, 39, 7, 3).breaks(Violation::Misplaced(Version(7)));
         story().read(60, 70, 7, 3).read(80, 90, 8, 3).breaks(Violation::Twice(Version(7), Version(8)));

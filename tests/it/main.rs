@@ -22,6 +22,7 @@ mod failover;
 mod fleet;
 mod folder;
 mod fuzz;
+mod history;
 mod http;
 mod instance;
 mod log;

@@ -13,15 +13,29 @@ pub(super) struct Window {
     pub(super) latest: Instant,
 }
 
-/// A state of the row, which lasts until the next one begins.
+/// A state of the row.
 #[derive(Clone, Copy, Debug)]
 struct State {
     version: Version,
     begins: Window,
+    ends: Window,
 }
 
 /// The version of a state that nobody saw.
 const UNSEEN: Version = Version(u64::MAX);
+
+impl State {
+    fn new(version: Version, begins: Window) -> Self {
+        Self { version, begins, ends: Window::since(Instant::NEVER) }
+    }
+}
+
+impl Window {
+    /// At that moment, or later, or never.
+    fn since(earliest: Instant) -> Self {
+        Self { earliest, latest: Instant::NEVER }
+    }
+}
 
 /// A write, and when it took effect.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +91,10 @@ impl Row {
     /// Whether all of it can have been.
     pub(super) fn check(&self) -> Result<(), Violation> {
         let known = self.known()?;
-        let mut chain = self.chain(&known)?;
-        self.date(&mut chain)?;
-        self.weigh(&chain)
+        let mut states = self.chain(&known)?;
+        self.date(&mut states)?;
+        self.add_unseen(&mut states, &known);
+        self.weigh(&states)
     }
 
     /// Each version that the row had, and the id of who wrote it.
@@ -90,7 +105,7 @@ impl Row {
             let before = *versions.entry(id).or_insert(version);
             match *known.entry(version).or_insert(id) {
                 _ if before != version => Err(Violation::Twice(before.min(version), before.max(version))),
-                writer if writer != id => Err(Violation::Shared(version)),
+                writer if writer != id || version == Version::ABSENT => Err(Violation::Shared(version)),
                 _ => Ok(()),
             }
         };
@@ -111,94 +126,89 @@ impl Row {
         Ok(known)
     }
 
-    /// The states of the row, each resting on the one before it.
+    /// The states that somebody saw or made, each resting on the one before it.
     fn chain(&self, known: &BTreeMap<Version, u64>) -> Result<Vec<State>, Violation> {
-        let always = Window { earliest: Instant::LONG_AGO, latest: Instant::NEVER };
-        let absent = |begins| State { version: Version::ABSENT, begins };
-        let mut chain = vec![absent(always)];
+        let absent = |begins: &Window| State::new(Version::ABSENT, *begins);
+        let mut states = vec![absent(&Window::since(Instant::LONG_AGO))];
         let mut held = Version::ABSENT;
         for (version, id) in known {
             let Write { base, effect, .. } = self.writes[id];
             let deleted = self.deleted.get(&held);
             if base == Version::ABSENT && held != base {
                 let deleted = deleted.or_else(|| self.perhaps_deleted.get(&held));
-                chain.push(absent(*deleted.ok_or(Violation::Stale { base, held })?));
+                states.push(absent(deleted.ok_or(Violation::Stale { base, held })?));
             } else if base != held {
                 return Err(Violation::Stale { base, held });
             } else if deleted.is_some() {
                 return Err(Violation::Stale { base, held: *version });
             }
-            chain.push(State { version: *version, begins: effect });
+            states.push(State::new(*version, effect));
             held = *version;
         }
         if let Some(base) = self.deleted.keys().find(|base| !known.contains_key(base)) {
             return Err(Violation::Stale { base: *base, held });
         }
-        match self.deleted.get(&held) {
-            Some(deleted) => {
-                chain.push(absent(*deleted));
-                chain.extend(self.last(Version::ABSENT, known));
-            }
-            None => chain.extend(self.last(held, known)),
-        }
-        Ok(chain)
+        states.extend(self.deleted.get(&held).map(absent));
+        Ok(states)
     }
 
-    /// What may have come last, after the state at `held`, unseen: it began at some moment, or never.
-    fn last(&self, held: Version, known: &BTreeMap<Version, u64>) -> Vec<State> {
-        let deletion = self.perhaps_deleted.get(&held);
-        let seen: HashSet<_> = known.values().collect();
-        let fits = |base| base == held || deletion.is_some() && base == Version::ABSENT;
-        let unseen = self.writes.iter().filter(|(id, write)| {
-            write.outcome == Outcome::Unknown && fits(write.base) && !seen.contains(id)
-        });
-        let write = unseen.map(|(_, write)| write.effect.earliest).min();
-        let earliest = deletion.map(|window| window.earliest).into_iter().chain(write).min();
-        let begins = Window { earliest: earliest.unwrap_or(Instant::NEVER), latest: Instant::NEVER };
-        let gone = deletion.map(|_| State { version: Version::ABSENT, begins });
-        gone.into_iter().chain(write.map(|_| State { version: UNSEEN, begins })).collect()
-    }
-
-    /// Narrows down when each state began, by who saw what before and after.
-    fn date(&self, chain: &mut [State]) -> Result<(), Violation> {
+    /// Narrows down when each state began and ended, by who saw what before and after.
+    fn date(&self, states: &mut [State]) -> Result<(), Violation> {
         let seen = |version| self.seen.get(&version).into_iter().flatten().map(|(_, window)| window);
         let mut earliest = Instant::LONG_AGO;
-        for State { version, begins } in &mut *chain {
+        for State { version, begins, .. } in &mut *states {
             begins.earliest = begins.earliest.max(earliest);
             earliest = seen(*version).map(|read| read.earliest).fold(begins.earliest, Instant::max);
         }
-        let mut latest = Instant::NEVER;
-        for State { version, begins } in chain.iter_mut().rev() {
-            latest = seen(*version).map(|read| read.latest).fold(latest, Instant::min).min(begins.latest);
-            begins.latest = latest;
-            if begins.earliest > latest {
+        let mut next = Window::since(earliest);
+        for State { version, begins, ends } in states.iter_mut().rev() {
+            *ends = next;
+            let latest = begins.latest.min(ends.latest);
+            begins.latest = seen(*version).map(|read| read.latest).fold(latest, Instant::min);
+            if begins.earliest > begins.latest {
                 return Err(Violation::Misplaced(*version));
             }
+            next = *begins;
         }
         Ok(())
     }
 
+    /// Adds what may have come last though nobody saw it: no row, or another one, or neither. An insert
+    /// after the deletion would make nothing possible that is not so already.
+    fn add_unseen(&self, states: &mut Vec<State>, known: &BTreeMap<Version, u64>) {
+        let Some(last) = states.last_mut() else { return };
+        let (held, end) = (last.version, last.ends.earliest);
+        let seen: HashSet<_> = known.values().collect();
+        let writes = self.writes.iter().filter(|(id, write)| {
+            write.base == held && write.outcome == Outcome::Unknown && !seen.contains(id)
+        });
+        let written = writes.map(|(_, write)| write.effect.earliest).min();
+        let deleted = self.perhaps_deleted.get(&held).map(|deleted| deleted.earliest);
+        let [written, deleted] = [written, deleted].map(|earliest| Some(Window::since(earliest?.max(end))));
+        let ends = written.into_iter().chain(deleted).min_by_key(|begins| begins.earliest);
+        last.ends = ends.unwrap_or(Window::since(Instant::NEVER));
+        states.extend(deleted.map(|begins| State::new(Version::ABSENT, begins)));
+        states.extend(written.map(|begins| State::new(UNSEEN, begins)));
+    }
+
     /// Holds the answers that name no version against the states.
-    fn weigh(&self, chain: &[State]) -> Result<(), Violation> {
-        let never = Window { earliest: Instant::NEVER, latest: Instant::NEVER };
-        let ends = chain.iter().skip(1).map(|next| next.begins).chain([never]);
-        let spans: Vec<_> = chain.iter().map(|state| (state.version, state.begins)).zip(ends).collect();
+    fn weigh(&self, states: &[State]) -> Result<(), Violation> {
         let (absent, present): (Vec<_>, Vec<_>) =
-            spans.iter().partition(|((version, _), _)| *version == Version::ABSENT);
+            states.iter().copied().partition(|state| state.version == Version::ABSENT);
         // The first of these states that can have lasted until the call, if it can have begun by its end.
-        let possible = |states: &[((Version, Window), Window)], call: &Window| {
-            let first = states.partition_point(|(_, end)| end.latest < call.earliest);
-            states.get(first).is_some_and(|((_, begins), _)| begins.earliest <= call.latest)
+        let possible = |states: &[State], call: &Window| {
+            let first = states.partition_point(|state| state.ends.latest < call.earliest);
+            states.get(first).is_some_and(|state| state.begins.earliest <= call.latest)
         };
         if let Some(call) = self.absences.iter().find(|call| !possible(&absent, call)) {
             return Err(Violation::Overlooked(call.earliest));
         }
         for (base, call) in &self.conflicts {
-            let founded = match present.binary_search_by_key(base, |((version, _), _)| *version) {
+            let founded = match present.binary_search_by_key(base, |state| state.version) {
                 _ if *base == Version::ABSENT => possible(&present, call),
                 Ok(at) => {
-                    let ((_, begins), end) = present[at];
-                    call.earliest <= begins.latest || call.latest >= end.earliest
+                    let State { begins, ends, .. } = present[at];
+                    call.earliest <= begins.latest || call.latest >= ends.earliest
                 }
                 Err(_) => true,
             };
