@@ -75,10 +75,10 @@ fn lie(operation: &mut Operation, random: &mut fastrand::Rng, versions: &[Versio
         Act::Read(Some((version, _))) if random.bool() => *version = some,
         Act::Change { base, .. } if random.bool() && some != Version::ABSENT => *base = some,
         Act::Change { outcome: outcome @ Outcome::Conflict, .. } => {
-            *outcome = Outcome::Done(Version(some.0 + 1))
+            *outcome = Outcome::Done(Version(some.0 + 1));
         }
         Act::Change { outcome: outcome @ Outcome::Done(_), .. } if random.bool() => {
-            *outcome = Outcome::Conflict
+            *outcome = Outcome::Conflict;
         }
         Act::Read(_) | Act::Change { .. } => {
             let by = random.i64(-3 * STEP..3 * STEP);
@@ -139,18 +139,20 @@ fn the_truth_is_never_called_a_lie_and_a_lie_hardly_ever_the_truth() {
         let all: Vec<_> = (0..told.len()).collect();
         let possible = explains(&told, &all, Row::default());
         let mut history = History::default();
-        told.iter().for_each(|operation| history.note(*operation));
+        for operation in &told {
+            history.note(*operation);
+        }
         let found: Vec<(u16, Violation)> = history.violations();
         match (possible, found.is_empty()) {
             (true, true) => holds += 1,
             (false, false) => broken += 1,
             (false, true) if vague(&told) > 1 => slips += 1,
             _ => {
-                told.iter().for_each(|operation| println!("{operation:?}"));
-                panic!("seed {seed}: possible: {possible}, found: {found:?}");
+                let told: String = told.iter().map(|operation| format!("{operation:?}\n")).collect();
+                panic!("seed {seed}: possible: {possible}, found: {found:?}, in\n{told}");
             }
         }
     }
-    println!("{holds} hold, {broken} are broken, {slips} lies slipped through");
+    eprintln!("{holds} hold, {broken} are broken, {slips} lies slipped through");
     assert!(holds > 1000 && broken > 1000 && slips * 100 < broken, "{holds}, {broken}, {slips}");
 }

@@ -19,6 +19,7 @@ mod datastore;
 #[cfg(feature = "datastore")]
 mod emulator;
 mod failover;
+mod fire;
 mod fleet;
 mod folder;
 mod fuzz;
@@ -28,6 +29,8 @@ mod instance;
 mod log;
 mod mutants;
 mod prove;
+#[cfg(feature = "datastore")]
+mod proxy;
 mod scale;
 mod sim;
 mod sqlite;
