@@ -23,8 +23,8 @@ use crate::time::{Clock, Instant, SystemClock};
 const LONGEST_BREATH: Duration = Duration::from_millis(10);
 /// How many versions of each row a client remembers, to try stale ones.
 const MEMORY: usize = 4;
-/// Changes of one client: more than it can make.
-const IDS: u64 = 1 << 32;
+/// Changes of one client: more than it can make, and few enough that no id is larger than stores hold.
+const IDS: u64 = 1 << 31;
 /// The field that holds the id of the write.
 const ID: &str = "id";
 
@@ -155,8 +155,8 @@ impl Client {
     /// Reads one row by its key, or all of them by their kind.
     async fn read(&mut self, rows: &[u16]) -> Result<(), StoreError> {
         let query = match rows {
-            [row] => Query { keys: vec![key(*row)], kinds: vec![] },
-            _ => Query { keys: vec![], kinds: vec![Kind::Probe] },
+            [row] => Query { keys: vec![key(*row)], ..Query::default() },
+            _ => Query { kinds: vec![Kind::Probe], ..Query::default() },
         };
         let sent = SystemClock.now();
         let snapshot = self.store.read(query).await?;

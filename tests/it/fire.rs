@@ -2,8 +2,10 @@
 //! their connections and they themselves are cut down. What they saw must have been possible.
 //!
 //! The short tests belong to the gate. The long ones are the same for as long as one likes to wait:
-//! `cargo test --release --test it fire -- --ignored --nocapture --test-threads 1`.
+//! `cargo test --test it for_long -- --ignored --nocapture --test-threads 1`.
 
+#[cfg(feature = "datastore")]
+mod emulators;
 mod liar;
 mod notes;
 #[cfg(feature = "sqlite")]
@@ -27,8 +29,8 @@ const LOAD: Load = Load {
     handles: 5,
     clients: 10,
     rows: 6,
-    calls: 20_000,
-    duration: Duration::from_secs(15),
+    calls: 4_000,
+    duration: Duration::from_mins(1),
     pause: Duration::ZERO,
     deadline: Duration::from_millis(500),
     first: 0,
@@ -68,8 +70,8 @@ async fn memory_in_a_storm_keeps_its_promises() {
         Weather { latency: Duration::from_millis(1), silence: Duration::from_millis(2), ..Weather::STORM };
     let storm =
         move |seed| -> Arc<dyn Store> { Arc::new(Flaky::new(Arc::new(memory.clone()), seed, weather)) };
-    let sum = survive(&opener(storm), LOAD, || ()).await;
-    assert!(sum.tally.unknown > 1000 && sum.landed > 100, "{sum}");
+    let sum = survive(&opener(storm), Load { calls: 8_000, ..LOAD }, || ()).await;
+    assert!(sum.tally.unknown > 500 && sum.landed > 50, "{sum}");
 }
 
 #[tokio::test]
@@ -79,65 +81,9 @@ async fn a_store_that_lies_once_in_a_thousand_calls_is_found_out() {
         let shared = liar.clone();
         let open = opener(move |_| Arc::new(shared.clone()));
         let notes = Notes::default();
-        work(&open, Load { calls: 10_000, ..LOAD }, &notes.note()).await.unwrap();
+        work(&open, Load { calls: 20_000, ..LOAD }, &notes.note()).await.unwrap();
         let (told, found) = (liar.told(), notes.violations());
         eprintln!("{lie:?}, told {told} times: {found:?}");
-        assert!(told < 30 && !found.is_empty(), "{lie:?}, told {told} times, is not seen");
-    }
-}
-
-#[cfg(feature = "datastore")]
-mod emulators {
-    use tenure::stores::datastore::{Datastore, Options};
-
-    use super::*;
-    use crate::emulator::{Flavour, shared};
-    use crate::proxy::{Proxy, Temper};
-
-    const TEMPER: Temper = Temper { calm: 100_000, longest: Duration::from_secs(1) };
-
-    async fn survive_behind_a_proxy(flavour: Flavour, load: Load) {
-        let Some(address) = shared(flavour) else { return };
-        let proxy = Proxy::new(&address);
-        let cluster = format!("fire-{:016x}", fastrand::u64(..));
-        let options = Options {
-            project: "tenure".to_owned(),
-            database: String::new(),
-            namespace: "tests".to_owned(),
-            emulator: Some(proxy.address.clone()),
-            cluster,
-            deadline: load.deadline,
-        };
-        proxy.infuriate(load.seed, TEMPER);
-        let open = opener(move |_| Arc::new(Datastore::open(options.clone()).unwrap()));
-        let calm = || {
-            let moods = proxy.soothe();
-            eprintln!("{moods:?}");
-            assert!(moods.len() == 5, "not every kind of fault occurred: {moods:?}");
-        };
-        let sum = survive(&open, load, calm).await;
-        assert!(sum.tally.unknown > 100 && sum.landed > 0, "{sum}");
-    }
-
-    #[tokio::test]
-    async fn datastore_behind_a_bad_network_keeps_its_promises() {
-        survive_behind_a_proxy(Flavour::Datastore, LOAD).await;
-    }
-
-    #[tokio::test]
-    async fn firestore_behind_a_bad_network_keeps_its_promises() {
-        survive_behind_a_proxy(Flavour::Firestore, LOAD).await;
-    }
-
-    #[tokio::test]
-    #[ignore = "ten minutes"]
-    async fn datastore_keeps_them_for_long() {
-        survive_behind_a_proxy(Flavour::Datastore, LONG).await;
-    }
-
-    #[tokio::test]
-    #[ignore = "ten minutes"]
-    async fn firestore_keeps_them_for_long() {
-        survive_behind_a_proxy(Flavour::Firestore, LONG).await;
+        assert!(!found.is_empty(), "{lie:?}, told {told} times, is not seen");
     }
 }

@@ -1,4 +1,4 @@
-//! A store that lies, once in a thousand calls.
+//! A store that lies, once in a thousand calls: at the first chance after each thousand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,6 +36,7 @@ pub(super) struct Liar {
 #[derive(Debug)]
 struct State {
     random: Rng,
+    calls: u64,
     told: u64,
     /// What each row was before its last change.
     past: BTreeMap<Key, Row>,
@@ -44,7 +45,7 @@ struct State {
 
 impl Liar {
     pub(super) fn new(lie: Lie) -> Self {
-        let state = State { random: Rng::with_seed(1), told: 0, past: BTreeMap::new(), twin: None };
+        let state = State { random: Rng::with_seed(1), calls: 0, told: 0, past: BTreeMap::new(), twin: None };
         Self { memory: Memory::new(), lie, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -54,12 +55,12 @@ impl Liar {
     }
 
     async fn wait(&self) {
-        let wait = LATENCY.mul_f64(self.state.lock().unwrap().random.f64());
+        let wait = self.state.lock().unwrap().call();
         tokio::time::sleep(wait).await;
     }
 
     async fn held(&self, key: &Key) -> Option<Row> {
-        let query = Query { keys: vec![key.clone()], kinds: vec![] };
+        let query = Query { keys: vec![key.clone()], ..Query::default() };
         self.memory.read(query).await.unwrap().rows.pop()
     }
 
@@ -106,8 +107,14 @@ impl Liar {
 }
 
 impl State {
+    /// Counts a call, and says how long it takes.
+    fn call(&mut self) -> Duration {
+        self.calls += 1;
+        LATENCY.mul_f64(self.random.f64())
+    }
+
     fn lies(&mut self) -> bool {
-        let lies = self.random.u16(..1000) == 0;
+        let lies = self.told < self.calls / 1000;
         self.told += u64::from(lies);
         lies
     }

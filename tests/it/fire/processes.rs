@@ -15,7 +15,7 @@ use tenure::prove::clients::{Load, work};
 use tenure::stores::Store;
 use tenure::stores::sqlite::Sqlite;
 
-use super::notes::Notes;
+use super::notes::{Notes, Sum};
 use super::{CALM, LOAD, LONG};
 use crate::fleet::{machine, now};
 use crate::folder::Folder;
@@ -70,7 +70,7 @@ fn kill_clients(folder: &Path, load: Load, notes: &Notes) -> u32 {
     born.into_inner()
 }
 
-async fn survive(load: Load) {
+async fn survive(load: Load) -> Sum {
     let _machine = machine();
     let (folder, notes) = (Folder::new(), Notes::default());
     let killed = kill_clients(&folder.0, load, &notes);
@@ -79,19 +79,21 @@ async fn survive(load: Load) {
     let after = notes.judge();
     assert!(after.tally.done > before.tally.done + 50, "nothing can be changed after the storm: {after}");
     eprintln!("{killed} processes killed: {after}");
-    assert!(after.tally.unknown > 10 && after.landed > 0, "nobody was killed during a commit: {after}");
+    assert!(after.tally.unknown > 10, "nobody was killed during a commit: {after}");
     let raw = rusqlite::Connection::open(folder.0.join("tenure.db")).unwrap();
     let sound: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
+    after
 }
 
 #[tokio::test]
 async fn sqlite_keeps_its_promises_to_clients_that_are_killed_during_commits() {
-    survive(Load { duration: Duration::from_secs(8), ..LOAD }).await;
+    survive(Load { calls: 8_000, ..LOAD }).await;
 }
 
 #[tokio::test]
-#[ignore = "takes minutes"]
-async fn sqlite_keeps_them_for_a_million_changes() {
-    survive(Load { duration: LONG.duration * 3, ..LONG }).await;
+#[ignore = "takes many minutes"]
+async fn sqlite_keeps_them_for_long() {
+    let sum = survive(Load { duration: LONG.duration * 3, ..LONG }).await;
+    assert!(sum.landed > 10, "nobody was killed right after a commit: {sum}");
 }
