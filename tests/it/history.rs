@@ -148,8 +148,7 @@ fn the_truth_is_never_called_a_lie_and_a_lie_hardly_ever_the_truth() {
             (false, false) => broken += 1,
             (false, true) if vague(&told) > 1 => slips += 1,
             _ => {
-                let told: String = told.iter().map(|operation| format!("{operation:?}\n")).collect();
-                panic!("seed {seed}: possible: {possible}, found: {found:?}, in\n{told}");
+                panic!("seed {seed}: possible: {possible}, found: {found:?}, in {told:#?}");
             }
         }
     }
