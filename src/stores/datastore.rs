@@ -87,22 +87,26 @@ impl Datastore {
     }
 
     fn mutation(&self, Change { key, base, fields }: Change) -> Result<v1::Mutation, StoreError> {
-        let base = i64::try_from(base.0).unwrap_or(i64::MAX);
         let path = entity::key(&self.options, &key);
-        let operation = match fields {
-            Some(fields) => {
-                let unstorable = |what| StoreError::Denied(format!("{key:?} cannot be stored: {what}"));
-                let properties = entity::properties(fields).map_err(unstorable)?;
-                Operation::Upsert(v1::Entity { key: Some(path), properties })
-            }
-            None => Operation::Delete(path),
-        };
-        Ok(v1::Mutation {
+        let Some(fields) = fields else { return Ok(self.rest_on(base, Operation::Delete(path))) };
+        let unstorable = |what| StoreError::Denied(format!("{key:?} cannot be stored: {what}"));
+        let properties = entity::properties(fields).map_err(unstorable)?;
+        let entity = v1::Entity { key: Some(path), properties };
+        // Not an upsert on version 0: where a row was deleted, the Firestore emulator refuses that for ever.
+        if base == Version::ABSENT && self.strategy == ConflictResolutionStrategy::Fail {
+            return Ok(v1::Mutation { operation: Some(Operation::Insert(entity)), ..Default::default() });
+        }
+        Ok(self.rest_on(base, Operation::Upsert(entity)))
+    }
+
+    fn rest_on(&self, base: Version, operation: Operation) -> v1::Mutation {
+        let base = i64::try_from(base.0).unwrap_or(i64::MAX);
+        v1::Mutation {
             operation: Some(operation),
             conflict_detection_strategy: Some(ConflictDetectionStrategy::BaseVersion(base)),
             conflict_resolution_strategy: self.strategy.into(),
             ..Default::default()
-        })
+        }
     }
 }
 
@@ -156,7 +160,7 @@ async fn commit(
 }
 
 fn is_conflict(status: &Status) -> bool {
-    status.code() == Code::FailedPrecondition
+    matches!(status.code(), Code::FailedPrecondition | Code::AlreadyExists)
         || status.code() == Code::InvalidArgument && status.message().contains(NEWER_BASE)
 }
 

@@ -65,7 +65,8 @@ fn is_unreachable<T>(answer: &Result<T, StoreError>) -> bool {
 
 #[tokio::test]
 async fn datastore_conforms() {
-    for store in each() {
+    let firestore = shared(Flavour::Firestore).map(|address| open(&address, PATIENCE));
+    for store in each().chain(firestore) {
         conformance(&store, "run").await.unwrap_or_else(|broken| panic!("{}: {broken}", store.describe()));
         prove(&store, 1).await.unwrap();
     }

@@ -49,7 +49,7 @@ async fn datastore_behind_a_bad_network_keeps_its_promises() {
 
 #[tokio::test]
 async fn firestore_behind_a_bad_network_keeps_its_promises() {
-    survive_behind_a_proxy(Flavour::FirestoreMode, LOAD, WILD).await;
+    survive_behind_a_proxy(Flavour::Firestore, LOAD, WILD).await;
 }
 
 #[tokio::test]
@@ -61,12 +61,12 @@ async fn datastore_keeps_them_for_long() {
 #[tokio::test]
 #[ignore = "takes many minutes"]
 async fn firestore_keeps_them_for_long() {
-    survive_behind_a_proxy(Flavour::FirestoreMode, LONG, TESTY).await;
+    survive_behind_a_proxy(Flavour::Firestore, LONG, TESTY).await;
 }
 
 #[tokio::test]
 async fn a_change_whose_reply_is_lost_is_unknown_and_was_applied() {
-    for address in [Flavour::Datastore, Flavour::FirestoreMode].into_iter().filter_map(shared) {
+    for address in [Flavour::Datastore, Flavour::Firestore].into_iter().filter_map(shared) {
         let proxy = Proxy::new(&address);
         let store = Datastore::open(options(&proxy, Duration::from_secs(2))).unwrap();
         let key = Key::new(Kind::Probe, "row");
