@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::drive::drive;
 use crate::handle::{Handle, connect};
+use crate::history::Pruner;
 use crate::lease::{About, Balance, Lease, Timing};
 use crate::log::JobOutput;
 use crate::ports::store::StorePort;
@@ -43,11 +44,15 @@ impl Instance {
         let (to_runner, signals) = mpsc::unbounded_channel();
         let node = self.about.name.clone();
         let mut random = fastrand::Rng::with_seed(self.seed);
+        let keep = jobs.iter().map(|job| (job.name.clone(), job.policy.keep));
+        let (pruner, history) =
+            Pruner::new(Arc::clone(&store), Arc::clone(&clock), node.clone(), keep, random.fork());
         let duties = Duties {
             jobs: jobs.clone(),
             timing: self.timing,
             node: node.clone(),
             output: self.output,
+            history,
             random: random.fork(),
         };
         let runner = Runner::new(duties, handle.clone(), signals, Arc::clone(&clock));
@@ -56,6 +61,7 @@ impl Instance {
         let mut port = StorePort::new(store, self.timing.request, Arc::clone(&clock), node, desk, to_runner);
         tasks.spawn(async move { drive(&mut machine, &mut port, &*clock).await });
         tasks.spawn(runner.run());
+        tasks.spawn(pruner.run());
         handle
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 pub mod drive;
 pub mod failure;
 pub mod handle;
+pub mod history;
 pub mod http;
 pub mod instance;
 pub mod jobs;

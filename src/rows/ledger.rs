@@ -4,6 +4,8 @@
 //! leaves that row only when it stands in the history, as a row of its own whose key its due time
 //! makes. So no due time is without an entry, and none has two, whoever vanishes when.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::SCHEMA;
@@ -165,7 +167,18 @@ impl Run {
     /// contain anything, so its length comes before it.
     pub fn id(job: &JobName, due: Wall) -> String {
         let before = u64::MAX - due.as_nanos().cast_unsigned().wrapping_add(1 << 63);
-        format!("{}:{job}/{before:016x}", job.as_str().len())
+        format!("{}{before:016x}", Self::prefix(job))
+    }
+
+    /// From which id on, and up to which, the rows are of what was due before a moment.
+    pub fn ids(job: &JobName, before: Option<Wall>) -> (String, String) {
+        let prefix = Self::prefix(job);
+        let end = format!("{prefix}g");
+        (before.map_or(prefix, |before| Self::id(job, before - Duration::from_nanos(1))), end)
+    }
+
+    fn prefix(job: &JobName) -> String {
+        format!("{}:{job}/", job.as_str().len())
     }
 }
 
@@ -178,5 +191,16 @@ mod tests {
         let id = |job: &str, nanos| Run::id(&JobName::new(job).unwrap(), Wall::from_nanos(nanos));
         assert!(id("a", 2) < id("a", 1) && id("a", 1) < id("a", 0) && id("a", 0) < id("a", -1));
         assert!(id("a", 0).starts_with("1:a/") && id("a/b", 0).starts_with("3:a/b/"));
+    }
+
+    #[test]
+    fn the_ids_of_a_job_are_all_of_its_own_and_of_what_was_due_before() {
+        let job = JobName::new("a").unwrap();
+        let id = |nanos| Run::id(&job, Wall::from_nanos(nanos));
+        let (from, to) = Run::ids(&job, None);
+        assert!([i64::MIN, -1, 0, 1, i64::MAX].map(id).iter().all(|id| (&from..&to).contains(&id)));
+        assert!(!(from..to).contains(&Run::id(&JobName::new("a/b").unwrap(), Wall::from_nanos(0))));
+        let (from, to) = Run::ids(&job, Some(Wall::from_nanos(5)));
+        assert!((&from..&to).contains(&&id(4)) && !(&from..&to).contains(&&id(5)));
     }
 }

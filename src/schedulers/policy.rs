@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use crate::history::Keep;
+
 /// No wait between two attempts is longer.
 pub const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
 /// Most attempts at one due time: each is a durable write.
 pub const MOST_RETRIES: u32 = 100;
+/// Most entries in the history of a job.
+pub const MOST_KEPT: usize = 10_000;
 
 /// What becomes of due times that do not go as planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Policy {
     pub backoff: Duration,
     /// How long a run may take.
     pub timeout: Option<Duration>,
+    /// How much of its history is kept.
+    pub keep: Keep,
 }
 
 /// What becomes of due times that passed while nobody was there.
@@ -55,6 +61,7 @@ impl Default for Policy {
             retries: 0,
             backoff: Duration::from_secs(1),
             timeout: None,
+            keep: Keep { most: 100, within: Duration::from_hours(90 * 24) },
         }
     }
 }

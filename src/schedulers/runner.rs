@@ -47,6 +47,8 @@ pub(crate) struct Duties {
     pub(crate) node: String,
     /// How what jobs say is written.
     pub(crate) output: JobOutput,
+    /// Who wants to know that something happened that a history tells of, and when.
+    pub(crate) history: mpsc::Sender<(JobName, Wall)>,
     pub(crate) random: fastrand::Rng,
 }
 
@@ -71,6 +73,7 @@ pub struct Runner {
     timing: Timing,
     node: String,
     output: JobOutput,
+    history: mpsc::Sender<(JobName, Wall)>,
     /// How many nanoseconds the clock that the cluster goes by is ahead of the boot clock.
     ahead: i64,
     runs: JoinSet<Result<(), JobError>>,
@@ -84,11 +87,12 @@ impl Runner {
         signals: mpsc::UnboundedReceiver<Signal>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let Duties { jobs, timing, node, output, random } = duties;
+        let Duties { jobs, timing, node, output, history, random } = duties;
         let agenda = Agenda::new(node.clone(), &jobs, random);
         let actions = jobs.into_iter().map(|job| (job.name, (job.action, job.policy.timeout))).collect();
         let (runs, running) = (JoinSet::new(), HashMap::new());
-        Self { agenda, actions, handle, signals, clock, timing, node, output, ahead: 0, runs, running }
+        let ahead = 0;
+        Self { agenda, actions, handle, signals, clock, timing, node, output, history, ahead, runs, running }
     }
 
     /// Runs until the machine is gone.
@@ -171,6 +175,8 @@ impl Runner {
             });
             return;
         };
+        // A count that is lost only delays when old entries go.
+        drop(self.history.try_send((job.clone(), self.now())));
         let node = self.node.as_str();
         for entry in &entries {
             tell(node, &job, term, entry);
