@@ -12,6 +12,7 @@ use serde::Serialize;
 use tenure::commands::history::history;
 use tenure::commands::next::next;
 use tenure::commands::nodes::nodes;
+use tenure::commands::order::{Order, order};
 use tenure::commands::status::status;
 use tenure::commands::step_down::step_down;
 use tenure::commands::why::why;
@@ -54,7 +55,7 @@ enum Command {
     Run(Settings),
     /// Show who leads which job
     Status(Shape),
-    /// Look at jobs and at what became of their due times
+    /// Look at jobs, at what became of their due times, and order something of them
     #[command(subcommand)]
     Jobs(Jobs),
     /// Say why a job did or did not run
@@ -88,6 +89,33 @@ enum Jobs {
     History(History),
     /// Show when a job is due next
     Next(Next),
+    /// Let nothing of a job start by its schedule; what runs goes on
+    Pause(Target),
+    /// Go on after a pause; what was due meanwhile is skipped
+    Resume(Target),
+    /// Leave out the next due time of a job
+    SkipNext(Target),
+    /// Run a job once though it is not due
+    Run(Target),
+    /// Answer for a job that is held because its leader vanished during a run
+    Ack(Ack),
+}
+
+#[derive(Debug, Args)]
+struct Target {
+    /// Which job
+    job: JobName,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+struct Ack {
+    #[command(flatten)]
+    target: Target,
+    /// Run it again; otherwise it is left as it is
+    #[arg(long)]
+    rerun: bool,
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +234,13 @@ impl Cli {
                 let schedule = &known.ok_or_else(unknown)?.schedule;
                 Ok(next(store, &job, &**schedule, SystemClock.wall(), most).await?)
             }),
+            Command::Jobs(Jobs::Pause(target)) => target.order(Order::Pause),
+            Command::Jobs(Jobs::Resume(target)) => target.order(Order::Resume),
+            Command::Jobs(Jobs::SkipNext(target)) => target.order(Order::Skip),
+            Command::Jobs(Jobs::Run(target)) => target.order(Order::Run),
+            Command::Jobs(Jobs::Ack(Ack { target, rerun })) => {
+                target.order(if rerun { Order::Rerun } else { Order::Leave })
+            }
             Command::Why(Why { job, at, shape }) => {
                 let at = at.unwrap_or_else(|| SystemClock.wall());
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
@@ -264,6 +299,18 @@ impl Shape {
             Output::Table => print(&found.to_string()),
             Output::Json => print(&serde_json::json!(found).to_string()),
         }
+    }
+}
+
+impl Target {
+    /// Gives an order for the job, in the configured store.
+    fn order(self, what: Order) -> Result<(), Failure> {
+        let config = load_quietly(&self.settings)?;
+        let ordered = wait(async {
+            let store = open(&config).await?;
+            Ok(order(&*store, &self.job, what, SystemClock.wall()).await?)
+        })?;
+        print(&ordered.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why the program ends other than well, and the exit code that says so to scripts.
 
 use crate::commands::lookup::LookupError;
+use crate::commands::order::OrderError;
 use crate::commands::step_down::StepDownError;
 use crate::config::ConfigError;
 use crate::stores::StoreError;
@@ -18,6 +19,9 @@ pub enum Failure {
     /// The job was not found.
     #[error(transparent)]
     Lookup(LookupError),
+    /// The order was not given.
+    #[error(transparent)]
+    Order(OrderError),
     /// The job stays where it is.
     #[error(transparent)]
     StepDown(StepDownError),
@@ -33,7 +37,8 @@ impl Failure {
     /// Its exit code: those of sysexits.h, which a supervisor can tell apart.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Other(_) | Self::Lookup(_) | Self::Store(StoreError::Unfit(_)) => 1,
+            Self::Order(OrderError::Contended(_)) => 75,
+            Self::Other(_) | Self::Lookup(_) | Self::Order(_) | Self::Store(StoreError::Unfit(_)) => 1,
             Self::Config(error) if error.is_usage() => 2,
             Self::Store(StoreError::Unreachable(_)) => 69,
             Self::StepDown(error) => {
@@ -53,6 +58,12 @@ impl Failure {
 impl From<StepDownError> for Failure {
     fn from(error: StepDownError) -> Self {
         if let StepDownError::Store(error) = error { Self::Store(error) } else { Self::StepDown(error) }
+    }
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        if let OrderError::Lookup(error) = error { error.into() } else { Self::Order(error) }
     }
 }
 

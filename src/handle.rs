@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::lease::{Input, Life, Refusal, SeatView};
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{Lease, Member, RowError};
+use crate::rows::{Lease, Member, Orders, RowError};
 use crate::stores::StoreError;
 use crate::time::Instant;
 
@@ -25,6 +25,13 @@ pub enum Signal {
         term: Term,
         /// What its row says of what happened before.
         row: Box<Lease>,
+    },
+    /// People have ordered something else of it.
+    Orders {
+        /// Which job.
+        job: JobName,
+        /// All that is left to do.
+        orders: Orders,
     },
     /// It does no longer: end what runs at once.
     Leave(JobName),
@@ -128,7 +135,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(crate) enum News {
     /// Something for the machine.
-    Input(Input),
+    Input(Box<Input>),
     /// Somebody wants to know.
     Question(oneshot::Sender<Snapshot>),
 }
@@ -158,7 +165,7 @@ impl Handle {
     /// Tells the machine something. Nothing happens once it has stopped.
     pub async fn tell(&self, input: Input) {
         // An error means that the machine is gone, and with it everything it could have done.
-        drop(self.inbox.send(News::Input(input)).await);
+        drop(self.inbox.send(News::Input(Box::new(input))).await);
     }
 
     /// What the instance knows now; `None` once it has stopped.

@@ -161,6 +161,7 @@ mod tests {
                 state: RunState::Finished,
                 again: None,
                 schedule: String::new(),
+                extra: None,
             };
             let key = Key::new(Kind::Run, Run::id(job, at(due)));
             let fields = Some(rows::encode(&Run::new(cursor.entry(Fate::Ran, "", None))));

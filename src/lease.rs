@@ -78,6 +78,7 @@ mod living;
 mod members;
 mod messages;
 pub(crate) mod placement;
+mod recall;
 mod seat;
 mod session;
 mod timing;

@@ -4,6 +4,7 @@
 //! row alone and says so, which is what lets two versions of Tenure share a store.
 
 mod ledger;
+mod orders;
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-pub use self::ledger::{Cursor, Entry, Fate, Run, RunState, Tried};
+pub use self::ledger::{Cursor, Entry, Fate, Run, RunState, Since, Tried};
+pub use self::orders::{Orders, Pause, Verdict};
 use crate::machine::{ClusterId, Incarnation, JobName, Term};
 use crate::stores::{Fields, UNREADABLE};
 use crate::time::Wall;
@@ -89,7 +91,9 @@ pub struct Lease {
     pub cursor: Option<Cursor>,
     /// What became of due times, as long as it does not stand in the history.
     pub ledger: Vec<Entry>,
-    /// What a person asked for.
+    /// What people have ordered.
+    pub orders: Orders,
+    /// To whom a person wants it to go.
     pub wish: Option<Wish>,
     /// The membership (its hash) at which the job was placed where it is; while that lasts, it stays.
     pub placed: Option<String>,
@@ -118,6 +122,7 @@ impl Lease {
             born: Wall::default(),
             cursor: None,
             ledger: Vec::new(),
+            orders: Orders::default(),
             wish: None,
             placed: None,
         }

@@ -32,8 +32,13 @@ pub(super) async fn lease(store: &dyn Store, job: &JobName) -> Result<Lease, Loo
     let query = Query { keys: vec![lease_key(job)], ..Query::default() };
     match wire::view(store.read(query).await?).leases.pop() {
         Some((_, found)) => found.row.map_err(|why| LookupError::Unreadable(job.clone(), why)),
-        None => Err(LookupError::Unknown { job: job.clone(), meant: meant(store, job).await? }),
+        None => Err(unknown(store, job).await?),
     }
+}
+
+/// That there is no such job, and what was meant.
+pub(super) async fn unknown(store: &dyn Store, job: &JobName) -> Result<LookupError, StoreError> {
+    Ok(LookupError::Unknown { job: job.clone(), meant: meant(store, job).await? })
 }
 
 /// The job of the store whose name is most like the one given, if any is.

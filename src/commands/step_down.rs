@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::hand::{MOST_ATTEMPTS, announce, write};
 use super::lookup::{lease_key, meant, suggestion};
 use crate::lease::{Found, View};
 use crate::machine::{Incarnation, JobName, Term};
 use crate::ports::wake::wake;
 use crate::ports::wire;
-use crate::rows::{Cluster, Lease, Member, RowError, Wish, encode};
-use crate::stores::{Change, Fields, Key, Kind, Outcome, Query, Store, StoreError, Version};
+use crate::rows::{Lease, Member, RowError, Wish, encode};
+use crate::stores::{Kind, Query, Store, StoreError};
 
-/// Writes of one row before we give up: each fails only because somebody else wrote it.
-const MOST_ATTEMPTS: usize = 10;
 /// From one look at the row to the next.
 const POLL: Duration = Duration::from_millis(50);
 /// Digits that an incarnation is known by at least.
@@ -223,21 +222,6 @@ fn called<'a>(members: &'a [(Incarnation, Member)], name: &str) -> Vec<&'a (Inca
     members.iter().filter(|(id, _)| id.to_string().starts_with(name)).collect()
 }
 
-/// Makes every instance read the lease rows at its next look.
-async fn announce(store: &dyn Store) -> Result<(), StoreError> {
-    for _ in 0..MOST_ATTEMPTS {
-        let query = Query { keys: vec![wire::cluster_key()], ..Query::default() };
-        let Some(Found { version, row: Ok(row), .. }) = wire::view(store.read(query).await?).cluster else {
-            return Ok(());
-        };
-        let row = Cluster { wishes: row.wishes.saturating_add(1), ..row };
-        if write(store, wire::cluster_key(), version, encode(&row)).await? {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
 /// Waits until the job of `before` has another leader, or its leader declines.
 async fn watch(store: &dyn Store, job: &JobName, before: &Lease, from: &str) -> Result<Moved, StepDownError> {
     loop {
@@ -256,12 +240,6 @@ async fn watch(store: &dyn Store, job: &JobName, before: &Lease, from: &str) -> 
         }
         sleep(POLL).await;
     }
-}
-
-/// Writes one row on `base`. False if it may not have been written.
-async fn write(store: &dyn Store, key: Key, base: Version, fields: Fields) -> Result<bool, StoreError> {
-    let outcomes = store.commit(vec![Change { key, base, fields: Some(fields) }]).await?;
-    Ok(matches!(outcomes.first(), Some(Outcome::Done(_))))
 }
 
 fn names(names: &[String]) -> String {

@@ -324,7 +324,7 @@ impl Lease {
         let me = self.incarnation();
         let ours = |seat: &Seat| seat.row.holder.is_some() && seat.row.holder == me;
         let seat = &mut self.seats[index];
-        let was_ours = ours(seat);
+        let (was_ours, orders, told) = (ours(seat), seat.row.orders, seat.told);
         if !seat.adopt(version, row, now) {
             return;
         }
@@ -333,6 +333,9 @@ impl Lease {
         self.conclude_launch(index, now, out);
         self.announce(index, now, &Ending::Lost, out);
         let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
+        if seat.row.orders != orders && seat.told.is_some() && seat.told == told {
+            out.push(Output::Orders { job: job.clone(), orders: seat.row.orders });
+        }
         if let Some(why) = &seat.illegible {
             // Whoever restores it must not go below that.
             let row = format!("{}, last known at term {}", row_of_job(job), seat.row.term);
@@ -360,6 +363,9 @@ impl Lease {
                 }
                 out.push(Output::Grant { job: job.clone(), run, term });
             }
+            (true, false, _) if seat.bars(&launch) => {
+                out.push(Output::Refuse { job: job.clone(), run, why: Refusal::Paused });
+            }
             (true, false, _) => seat.launch = Some(launch),
             _ => out.push(Output::Refuse { job: job.clone(), run, why: Refusal::NotLeading }),
         }
@@ -376,6 +382,8 @@ impl Lease {
                     Refusal::Busy
                 } else if seat.row.position() >= Some(launch.cursor.position()) {
                     Refusal::Past
+                } else if seat.bars(&launch) {
+                    Refusal::Paused
                 } else if seat.row.ledger.len() >= MOST_UNFILED {
                     Refusal::Unfiled
                 } else {

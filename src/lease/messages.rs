@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{Cluster, Cursor, Entry, Lease, Member, RowError, Run, RunState};
+use crate::rows::{Cluster, Cursor, Entry, Lease, Member, Orders, RowError, Run, RunState};
 use crate::stores::{Outcome, Version};
 use crate::time::{Instant, Wall};
 
@@ -50,6 +50,8 @@ pub struct Launch {
     pub cursor: Cursor,
     /// What became of the due times that the cursor passes.
     pub entries: Vec<Entry>,
+    /// The orders that it carries out.
+    pub obeyed: Orders,
 }
 
 /// How a run ended.
@@ -88,6 +90,13 @@ pub enum Output {
         term: Term,
         /// What its row says of what happened before.
         row: Box<Lease>,
+    },
+    /// People have ordered something else of a job that this instance leads.
+    Orders {
+        /// Which job.
+        job: JobName,
+        /// All that is left to do.
+        orders: Orders,
     },
     /// This instance no longer leads the job: start nothing, end what runs.
     Leave {
@@ -153,6 +162,8 @@ pub enum Refusal {
     Busy,
     /// That attempt, or a later one, was launched before.
     Past,
+    /// People have ordered that the job pauses.
+    Paused,
     /// Too much of what happened does not stand in the history yet.
     Unfiled,
 }

@@ -7,12 +7,11 @@
 
 use super::filing::Filing;
 use super::messages::{End, Found, Launch};
+use super::recall::{lacks, recall};
 use crate::machine::{Incarnation, RunId, Term};
-use crate::rows::{Fate, Lease, RowError, RunState};
+use crate::rows::{Cursor, Lease, RowError, RunState};
 use crate::stores::Version;
 use crate::time::{Instant, Wall};
-
-const OVERTAKEN: &str = "the store lost its rows, and later runs were remembered";
 
 /// What one instance knows and wants of one job.
 #[derive(Debug)]
@@ -115,12 +114,7 @@ impl Seat {
         self.illegible.is_none()
             && self.row.holder == Some(me)
             && self.surrendered != self.version()
-            && !self.lost.as_ref().is_some_and(|lost| self.lacks(lost))
-    }
-
-    /// Whether the row has a lower term, or a cursor that is less far.
-    fn lacks(&self, lost: &Lease) -> bool {
-        self.row.term < lost.term || self.row.position() < lost.position()
+            && !self.lost.as_ref().is_some_and(|lost| lacks(&self.row, lost))
     }
 
     /// Whether a hand-over is in doubt.
@@ -184,30 +178,7 @@ impl Seat {
 
     /// The row that brings back what an earlier store lost, or `None` when nothing is missing.
     pub(super) fn restore(&self) -> Option<Lease> {
-        let lost = self.lost.as_ref().filter(|lost| self.lacks(lost))?;
-        let behind = self.row.position() < lost.position();
-        let newest = self.row.term.max(lost.term);
-        let mut ledger = self.row.ledger.clone();
-        if behind {
-            // What stands there stays. What began meanwhile knew less, and ends here.
-            let goes_on =
-                |due| lost.cursor.as_ref().is_some_and(|cursor| cursor.is_open() && cursor.due == due);
-            let begun = self.row.cursor.iter().filter(|cursor| cursor.is_open() && !goes_on(cursor.due));
-            let begun = begun.map(|cursor| cursor.entry(Fate::Unknown, OVERTAKEN, None));
-            for entry in lost.ledger.iter().cloned().chain(begun) {
-                if ledger.iter().all(|known| known.due != entry.due) {
-                    ledger.push(entry);
-                }
-            }
-        }
-        Some(Lease {
-            // Who has begun to lead meanwhile begins again, at a term of his own, and knows more.
-            term: if self.row.holder.is_some() { newest.next() } else { newest },
-            born: lost.born,
-            cursor: if behind { lost.cursor.clone() } else { self.row.cursor.clone() },
-            ledger,
-            ..self.row.clone()
-        })
+        self.lost.as_ref().filter(|lost| lacks(&self.row, lost)).map(|lost| recall(&self.row, lost))
     }
 
     /// The row that makes `hand` the leader.
@@ -242,8 +213,15 @@ impl Seat {
         let launch = self.launch.as_ref()?;
         let mut row = self.newest();
         row.cursor = Some(launch.cursor.clone());
+        row.orders = row.orders.without(launch.obeyed);
         row.ledger.extend(launch.entries.iter().cloned());
         Some(row)
+    }
+
+    /// Whether a pause forbids that `launch` starts.
+    pub(super) fn bars(&self, launch: &Launch) -> bool {
+        let Cursor { state, extra, .. } = &launch.cursor;
+        self.row.orders.is_paused() && *state == RunState::Started && extra.is_none()
     }
 
     /// The row that says how the last run ended, or `None` when it says so already.

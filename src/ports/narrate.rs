@@ -56,6 +56,7 @@ impl Narrator {
             | Output::Wind { .. }
             | Output::Grant { .. }
             | Output::Refuse { .. }
+            | Output::Orders { .. }
             | Output::Clock(_) => {}
         }
     }

@@ -169,6 +169,7 @@ impl Port<Lease> for StorePort {
                 count(&self.desk.counters.acquired);
                 self.signal(Signal::Lead { job, term, row });
             }
+            Output::Orders { job, orders } => self.signal(Signal::Orders { job, orders }),
             Output::Leave { job, .. } => {
                 count(&self.desk.counters.left);
                 self.signal(Signal::Leave(job));
@@ -202,7 +203,7 @@ impl Port<Lease> for StorePort {
                 }
                 Some(_) = self.wakes.join_next() => {}
                 news = self.desk.inbox.recv() => match news? {
-                    News::Input(input) => return Some(input),
+                    News::Input(input) => return Some(*input),
                     News::Question(question) => {
                         self.questions.push_back(question);
                         // Any input makes the driver publish; the time of day harms nobody.

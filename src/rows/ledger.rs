@@ -36,12 +36,19 @@ pub struct Cursor {
     pub again: Option<Wall>,
     /// What tells its schedule from others.
     pub schedule: String,
+    /// Where its schedule goes on after it, if a person asked for it and the schedule did not.
+    pub extra: Option<Since>,
 }
 
 impl Cursor {
     /// What rises with everything that starts.
     pub fn position(&self) -> (Wall, u32) {
         (self.due, self.attempt)
+    }
+
+    /// From where the next due time counts once this one is settled.
+    pub fn since(&self) -> Since {
+        self.extra.unwrap_or(Since::Due(self.due))
     }
 
     /// Whether nobody has said yet what became of its due time.
@@ -63,6 +70,18 @@ impl Cursor {
             run: Some(Tried { run: self.run, attempt: self.attempt, started: self.at, ended }),
         }
     }
+}
+
+/// From where the next due time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Since {
+    /// The job never ran, and has been there since then.
+    Birth(Wall),
+    /// Its last due time.
+    Due(Wall),
+    /// Its last due time, by another schedule: what the new one would have done is not made up for.
+    Change(Wall),
 }
 
 /// How a launch went.

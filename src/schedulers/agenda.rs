@@ -9,21 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::{Orphan, Policy};
-use super::reckoning::{Next, Passed, Since, Watch};
+use super::reckoning::{Next, Passed, Watch};
 use super::{Job, Schedule};
 use crate::lease::{End, Launch, Refusal};
 use crate::machine::{JobName, RunId, Term};
-use crate::rows::{Cursor, Entry, Fate, Lease, RunState};
+use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState, Since, Verdict};
 use crate::time::Wall;
 
 /// How long an occurrence waits that was refused for a reason that may pass.
 const REFUSED: Duration = Duration::from_millis(100);
 /// A last occurrence that lies further in the future was recorded by a wrong clock.
 const FUTURE: Duration = Duration::from_mins(1);
+/// The shortest time there is.
+const MOMENT: Duration = Duration::from_nanos(1);
 /// How often a run is started whose leaders vanish one after the other: it may be what kills them.
 const MOST_RERUNS: u32 = 3;
 
 const VANISHED: &str = "its leader vanished during it";
+const SKIPPED: &str = "a person skipped it";
+const ASKED_FOR: &str = "a person asked for it";
 const OVERTAKEN: &str = "the next due time came before another attempt";
 
 /// The jobs that this instance leads, and when they are due.
@@ -41,6 +45,9 @@ pub struct Agenda {
 struct Led {
     term: Term,
     watch: Watch,
+    orders: Orders,
+    /// The due time of its cursor.
+    last: Option<Wall>,
     past: Past,
     step: Step,
 }
@@ -74,6 +81,8 @@ struct Plan {
     attempt: u32,
     runs: bool,
     entries: Vec<Entry>,
+    extra: Option<Since>,
+    obeyed: Orders,
 }
 
 /// How a run ended, as far as the job can say.
@@ -102,11 +111,28 @@ impl Agenda {
             _ => Past::Settled(schedule.since(row)),
         };
         self.leave(job);
-        let watch = Watch { began: now, ended: None };
-        self.led.insert(job.clone(), Led { term, watch, past, step: Step::Rests });
+        let watch = Watch { began: now, ended: None, pause: row.orders.pause };
+        let last = row.cursor.as_ref().map(|cursor| cursor.due);
+        self.led.insert(job.clone(), Led { term, watch, orders: row.orders, last, past, step: Step::Rests });
         self.wait(job, now);
         let cursor = row.cursor.as_ref().filter(|cursor| cursor.due > now + FUTURE)?;
         schedule.next(cursor.due)
+    }
+
+    /// People have ordered something else of it. What it was before.
+    pub fn order(&mut self, job: &JobName, orders: Orders, now: Wall) -> Option<Orders> {
+        let led = self.led.get_mut(job)?;
+        let before = std::mem::replace(&mut led.orders, orders);
+        led.watch.pause = orders.pause;
+        match led.step {
+            Step::Waits(at) => {
+                self.queue.remove(&(at, job.clone()));
+                self.wait(job, now);
+            }
+            Step::Rests => self.wait(job, now),
+            Step::Recording(_) | Step::Runs(_) => {}
+        }
+        Some(before)
     }
 
     /// It does no longer.
@@ -121,7 +147,7 @@ impl Agenda {
         let (Some((_, policy)), Some(led)) = (self.jobs.get(job), self.led.get(job)) else { return None };
         match &led.past {
             Past::Unsettled(cursor) if cursor.state == RunState::Started && cursor.term < led.term => {
-                (policy.on_orphan == Orphan::Hold).then_some(&**cursor)
+                (led.fate_of(cursor, policy) == Orphan::Hold).then_some(&**cursor)
             }
             Past::Unsettled(_) | Past::Settled(_) => None,
         }
@@ -158,8 +184,9 @@ impl Agenda {
                 state: if plan.runs { RunState::Started } else { RunState::Passed },
                 again: None,
                 schedule: schedule.fingerprint(),
+                extra: plan.extra,
             };
-            let launch = Launch { job, cursor, entries: plan.entries };
+            let launch = Launch { job, cursor, entries: plan.entries, obeyed: plan.obeyed };
             led.step = Step::Recording(Box::new(launch.clone()));
             launches.push(launch);
         }
@@ -175,11 +202,14 @@ impl Agenda {
             Step::Recording(_) | Step::Waits(_) | Step::Runs(_) | Step::Rests => return None,
         };
         led.step = Step::Rests;
+        led.last = Some(launch.cursor.due);
+        led.orders = led.orders.without(launch.obeyed);
+        led.watch.pause = led.orders.pause;
         if launch.cursor.state == RunState::Started {
             led.past = Past::Unsettled(Box::new(launch.cursor.clone()));
             led.step = Step::Runs(run);
         } else {
-            led.past = Past::Settled(Since::Due(launch.cursor.due));
+            led.past = Past::Settled(launch.cursor.since());
             self.wait(job, now);
         }
         Some(launch)
@@ -191,7 +221,7 @@ impl Agenda {
         match &led.step {
             Step::Recording(launch) if launch.cursor.run == run => {
                 if why == Refusal::Past {
-                    led.past = Past::Settled(Since::Due(launch.cursor.due));
+                    led.past = Past::Settled(launch.cursor.since());
                 }
                 self.put(job, now + REFUSED);
             }
@@ -207,7 +237,7 @@ impl Agenda {
         {
             led.watch.ended = Some(now);
             let cursor = Cursor { state: end.state, again: end.again, ..cursor.clone() };
-            let settled = Past::Settled(Since::Due(cursor.due));
+            let settled = Past::Settled(cursor.since());
             led.past = if cursor.is_open() { Past::Unsettled(Box::new(cursor)) } else { settled };
             self.wait(job, now);
         }
@@ -218,7 +248,8 @@ impl Agenda {
         let wait = self.jobs.get(job).and_then(|(_, policy)| policy.wait_after(cursor.attempt));
         match (ran, wait) {
             (Ran::Well, _) => {
-                let entry = cursor.entry(Fate::Ran, "", Some(now));
+                let reason = if cursor.extra.is_some() { ASKED_FOR } else { "" };
+                let entry = cursor.entry(Fate::Ran, reason, Some(now));
                 End { state: RunState::Finished, again: None, entry: Some(entry) }
             }
             (Ran::Badly(_), Some(wait)) => {
@@ -234,29 +265,36 @@ impl Agenda {
     /// What is next for a job.
     fn plan(&self, job: &JobName, now: Wall) -> Option<Plan> {
         let ((schedule, policy), led) = (self.jobs.get(job)?, self.led.get(job)?);
+        let reckon = |since| schedule.reckon(policy, since, led.watch, now);
         let cursor = match &led.past {
             Past::Settled(since) => {
-                let next = schedule.reckon(policy, *since, led.watch, now)?;
-                return Some(self.follow(next, Vec::new(), led, now));
+                let next = reckon(*since);
+                return match led
+                    .extra(*since, now)
+                    .filter(|at| next.as_ref().is_none_or(|next| next.due > *at))
+                {
+                    Some(due) => Some(led.bring_forward(due, *since)),
+                    None => Some(self.follow(next?, Vec::new(), led, now)),
+                };
             }
             Past::Unsettled(cursor) => cursor,
         };
-        let again =
-            |at| Plan { at, due: cursor.due, attempt: cursor.attempt + 1, runs: true, entries: vec![] };
+        let (due, attempt) = (cursor.due, cursor.attempt + 1);
+        let (entries, obeyed) = (Vec::new(), led.obeys(cursor));
+        let again = Plan { at: now, due, attempt, runs: true, entries, extra: cursor.extra, obeyed };
         if cursor.state == RunState::Started {
-            return match policy.on_orphan {
+            return match led.fate_of(cursor, policy) {
                 Orphan::Hold => None,
-                Orphan::Rerun if cursor.attempt <= MOST_RERUNS => Some(again(now)),
+                Orphan::Rerun if cursor.attempt <= MOST_RERUNS || obeyed.verdict.is_some() => Some(again),
                 Orphan::Rerun | Orphan::Skip => {
                     let entries = vec![cursor.entry(Fate::Unknown, VANISHED, None)];
-                    Some(Plan { runs: false, entries, ..again(now) })
+                    Some(Plan { runs: false, entries, ..again })
                 }
             };
         }
-        let retry = again(cursor.again.unwrap_or(now));
-        let next = schedule.reckon(policy, schedule.since_cursor(cursor), led.watch, now);
-        match next.filter(|next| next.due <= retry.at) {
-            None => Some(retry),
+        let retry = Plan { at: cursor.again.unwrap_or(now), ..again };
+        match reckon(schedule.since_cursor(cursor)).filter(|next| next.due <= retry.at) {
+            None => (!led.orders.is_paused()).then_some(retry),
             Some(next) => {
                 Some(self.follow(next, vec![cursor.entry(Fate::Failed, OVERTAKEN, None)], led, now))
             }
@@ -264,7 +302,15 @@ impl Agenda {
     }
 
     /// The plan that does what is next, after `entries`.
-    fn follow(&self, next: Next, mut entries: Vec<Entry>, led: &Led, now: Wall) -> Plan {
+    fn follow(&self, mut next: Next, mut entries: Vec<Entry>, led: &Led, now: Wall) -> Plan {
+        let at = if next.runs { next.due } else { now };
+        let pause = led.orders.pause.filter(|pause| pause.to.is_some());
+        let obeyed = Orders { pause, skip: led.orders.skip && next.runs, ..Orders::default() };
+        if obeyed.skip {
+            let (due, count) = (next.due, 1);
+            next.passed.push(Passed { first: due, last: due, count, fate: Fate::Skipped, reason: SKIPPED });
+            next.runs = false;
+        }
         let passed = |Passed { first, last, count, fate, reason }| Entry {
             due: first,
             last,
@@ -276,8 +322,7 @@ impl Agenda {
             run: None,
         };
         entries.extend(next.passed.into_iter().map(passed));
-        let at = if next.runs { next.due } else { now };
-        Plan { at, due: next.due, attempt: 1, runs: next.runs, entries }
+        Plan { at, due: next.due, attempt: 1, runs: next.runs, entries, extra: None, obeyed }
     }
 
     fn wait(&mut self, job: &JobName, now: Wall) {
@@ -296,6 +341,36 @@ impl Agenda {
             led.step = Step::Waits(at);
             self.queue.insert((at, job.clone()));
         }
+    }
+}
+
+impl Led {
+    /// When a run is due that a person asked for: not in the future, and after everything else.
+    fn extra(&self, since: Since, now: Wall) -> Option<Wall> {
+        let (Since::Birth(after) | Since::Due(after) | Since::Change(after)) = since;
+        let earliest = self.last.unwrap_or(after).max(after) + MOMENT;
+        self.orders.extra.map(|asked| asked.min(now).max(earliest))
+    }
+
+    /// The plan that runs the job at `due`, which its schedule did not ask for.
+    fn bring_forward(&self, due: Wall, since: Since) -> Plan {
+        let obeyed = Orders { extra: self.orders.extra, ..Orders::default() };
+        Plan { at: due, due, attempt: 1, runs: true, entries: Vec::new(), extra: Some(since), obeyed }
+    }
+
+    /// What a person said shall become of a run, or else what the job wants.
+    fn fate_of(&self, cursor: &Cursor, policy: &Policy) -> Orphan {
+        match self.obeys(cursor).verdict {
+            Some(Verdict { rerun: true, .. }) => Orphan::Rerun,
+            Some(Verdict { rerun: false, .. }) => Orphan::Skip,
+            None => policy.on_orphan,
+        }
+    }
+
+    /// The orders that are about a run.
+    fn obeys(&self, cursor: &Cursor) -> Orders {
+        let verdict = self.orders.verdict.filter(|verdict| verdict.run == cursor.run);
+        Orders { verdict, ..Orders::default() }
     }
 }
 

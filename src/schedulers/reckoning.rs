@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Schedule;
 use super::policy::{Missed, Policy};
-use crate::rows::{Cursor, Fate, Lease};
+use crate::rows::{Cursor, Fate, Lease, Pause, Since};
 use crate::time::Wall;
 
 /// The shortest time there is.
@@ -12,18 +12,8 @@ const MOMENT: Duration = Duration::from_nanos(1);
 
 const UNLED: &str = "nobody led the job then";
 const JUMPED: &str = "the clock was set, or the machine slept";
+const PAUSED: &str = "the job was paused";
 const BUSY: &str = "the run before had not ended";
-
-/// From where the next due time counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// The job never ran, and has been there since then.
-    Birth(Wall),
-    /// Its last due time.
-    Due(Wall),
-    /// Its last due time, by another schedule: what the new one would have done is not made up for.
-    Change(Wall),
-}
 
 /// What its leader knows of a job besides its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +22,8 @@ pub(super) struct Watch {
     pub(super) began: Wall,
     /// When its last run ended.
     pub(super) ended: Option<Wall>,
+    /// When people did not want it to run.
+    pub(super) pause: Option<Pause>,
 }
 
 /// What to do next.
@@ -62,7 +54,10 @@ impl dyn Schedule + '_ {
     }
 
     pub(super) fn since_cursor(&self, cursor: &Cursor) -> Since {
-        if cursor.schedule == self.fingerprint() { Since::Due(cursor.due) } else { Since::Change(cursor.due) }
+        match cursor.since() {
+            Since::Due(last) if cursor.schedule != self.fingerprint() => Since::Change(last),
+            since @ (Since::Birth(_) | Since::Due(_) | Since::Change(_)) => since,
+        }
     }
 
     /// The first due time after that, passed or not; `None` if the job is due no more.
@@ -78,6 +73,17 @@ impl dyn Schedule + '_ {
     pub(super) fn reckon(&self, policy: &Policy, since: Since, watch: Watch, now: Wall) -> Option<Next> {
         let mut due = self.due(since, now)?;
         let mut passed = Vec::new();
+        if let Some(Pause { to, .. }) = watch.pause
+            && let to = to?
+            && due <= to
+        {
+            let paused = self.stretch(due, to, Fate::Skipped, PAUSED);
+            passed.push(paused);
+            let Some(next) = self.next(paused.last) else {
+                return Some(Next { due: paused.last, runs: false, passed });
+            };
+            due = next;
+        }
         // All means all: there, runs follow one another until the last is made up for.
         if let Some(ended) = watch.ended.filter(|ended| due <= *ended && policy.missed != Missed::All) {
             let busy = self.stretch(due, ended, Fate::Superseded, BUSY);
@@ -132,7 +138,7 @@ mod tests {
     }
 
     fn led_since(seconds: i64) -> Watch {
-        Watch { began: at(seconds), ended: None }
+        Watch { began: at(seconds), ended: None, pause: None }
     }
 
     fn missed(missed: Missed) -> Policy {
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_falls_due_during_a_run_is_superseded() {
-        let watch = Watch { began: at(0), ended: Some(at(150)) };
+        let watch = Watch { ended: Some(at(150)), ..led_since(0) };
         let next = reckon(&MINUTE, &missed(Missed::Latest), Since::Due(at(0)), watch, 150);
         assert_eq!(next, Some((180, true, vec![(60, 120, 2, Fate::Superseded)])));
         let all = reckon(&MINUTE, &missed(Missed::All), Since::Due(at(0)), watch, 150);
@@ -204,8 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn what_falls_due_during_a_pause_is_skipped_and_nothing_runs_before_its_end() {
+        let paused = |to| Watch { pause: Some(Pause { from: at(70), to }), ..led_since(0) };
+        let next = |to, now| reckon(&MINUTE, &missed(Missed::All), Since::Due(at(60)), paused(to), now);
+        assert_eq!(next(None, 500), None);
+        assert_eq!(next(Some(at(250)), 250), Some((300, true, vec![(120, 240, 3, Fate::Skipped)])));
+        assert_eq!(next(Some(at(80)), 80), Some((120, true, vec![])));
+    }
+
+    #[test]
     fn a_clock_that_jumps_ahead_runs_the_latest_and_says_why() {
-        let watch = Watch { began: at(0), ended: Some(at(1)) };
+        let watch = Watch { ended: Some(at(1)), ..led_since(0) };
         let schedule: &dyn Schedule = &MINUTE;
         let next = schedule.reckon(&missed(Missed::Latest), Since::Due(at(0)), watch, at(86_401)).unwrap();
         assert_eq!((next.due, next.runs), (at(86_400), true));

@@ -19,7 +19,7 @@ use crate::jobs::{Action, JobError, Run};
 use crate::lease::{End, Input, Launch, Life, Timing};
 use crate::log::JobOutput;
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{Cursor, Entry, Fate, Lease, RunState};
+use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState};
 use crate::time::{Clock, Instant, Wall, sleep_until};
 
 /// No wait for a due time is longer: the wall clock may jump.
@@ -124,6 +124,7 @@ impl Runner {
     fn take(&mut self, signal: Signal) {
         match signal {
             Signal::Lead { job, term, row } => self.lead(&job, term, &row),
+            Signal::Orders { job, orders } => self.order(&job, orders),
             Signal::Leave(job) => {
                 self.agenda.leave(&job);
                 self.runs_of(&job).for_each(|(_, task)| task.abort());
@@ -151,8 +152,16 @@ impl Runner {
         if let Some(held) = self.agenda.held(job) {
             tracing::error!(
                 event = "occurrence.held", %job, node, term = term.0, due = %held.due, run = %held.run,
-                "Job {job} waits for a person: node {} vanished during its run due {}", held.node, held.due
+                "Job {job} waits for a person (tenure jobs ack): node {} vanished during its run due {}", held.node, held.due
             );
+        }
+    }
+
+    fn order(&mut self, job: &JobName, orders: Orders) {
+        let node = self.node.clone();
+        let Some(before) = self.agenda.order(job, orders, self.now()) else { return };
+        for what in orders.news(before) {
+            tracing::info!(event = "job.ordered", %job, node, what, "A person ordered that job {job} {what}");
         }
     }
 

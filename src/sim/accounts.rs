@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::law::{Verdict, require};
 use crate::machine::JobName;
-use crate::rows::{Cursor, Entry, Lease};
+use crate::rows::{Cursor, Entry, Lease, Orders, RunState};
 use crate::time::{Instant, Wall};
 
 /// The accounts of all jobs.
@@ -24,6 +24,7 @@ struct Account {
     /// What stands in the lease row, and since when.
     ledger: Vec<(Entry, Instant)>,
     cursor: Option<Cursor>,
+    orders: Orders,
 }
 
 impl Accounts {
@@ -50,6 +51,10 @@ impl Accounts {
             ledger.push((entry.clone(), since.unwrap_or(now)));
         }
         account.ledger = ledger;
+        let orders = std::mem::replace(&mut account.orders, row.orders);
+        let started = row.cursor.as_ref().filter(|cursor| cursor.state == RunState::Started);
+        let new = started.is_some_and(|new| account.cursor.as_ref().is_none_or(|old| old.run != new.run));
+        require(!new || !orders.is_paused() || self.lost, || format!("{job} started while it was paused"))?;
         let before = std::mem::replace(&mut account.cursor, row.cursor.clone());
         let Some(before) = before.filter(Cursor::is_open) else { return Ok(()) };
         let still = row.cursor.as_ref().is_some_and(|cursor| cursor.due == before.due && cursor.is_open());

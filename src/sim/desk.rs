@@ -8,7 +8,7 @@ use super::weather::part;
 use super::world::{Event, World};
 use crate::lease::{End, Ending, Input, Launch};
 use crate::machine::{JobName, RunId, Term};
-use crate::rows::{Cursor, Entry, Fate, Lease, RunState};
+use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState};
 use crate::time::{Instant, Wall};
 
 /// What a scheduler knows of one job.
@@ -18,6 +18,7 @@ pub(super) struct Desk {
     pub(super) led: Option<Term>,
     /// How far its due times are known to be accounted for.
     cursor: Option<Cursor>,
+    orders: Orders,
     /// What waits for a word, and since when.
     pub(super) launch: Option<(Launch, Instant)>,
     pub(super) work: Option<Work>,
@@ -42,11 +43,16 @@ impl World {
         let desk = self.desk(who, job);
         require(desk.led.is_none() && desk.launch.is_none(), || format!("told twice to lead job {job}"))?;
         require(desk.work.is_none(), || format!("told to lead job {job} while its last run goes on"))?;
-        (desk.led, desk.cursor, desk.winding) = (Some(term), row.cursor, false);
+        (desk.led, desk.cursor, desk.orders, desk.winding) = (Some(term), row.cursor, row.orders, false);
         self.figures.leaderships += 1;
         let soon = part(&mut self.random, self.weather.timing.heartbeat);
         self.schedule(soon, Event::Due { who: self.whom(who), job, term });
         Ok(())
+    }
+
+    /// The machine says that people have ordered something else.
+    pub(super) fn order(&mut self, who: usize, job: usize, orders: Orders) {
+        self.desk(who, job).orders = orders;
     }
 
     /// The machine says that `who` leads no more.
@@ -92,6 +98,7 @@ impl World {
         let position = launch.cursor.position();
         let starts = launch.cursor.state == RunState::Started;
         desk.cursor = Some(launch.cursor);
+        desk.orders = desk.orders.without(launch.obeyed);
         if !starts {
             return Ok(());
         }
@@ -144,6 +151,7 @@ impl World {
             job: self.jobs[job].clone(),
             cursor: cursor(run, term, due, attempt),
             entries: Vec::new(),
+            obeyed: Orders::default(),
         };
         let launch = match (position, mischief) {
             _ if desk.launch.is_some() || desk.work.is_some() => None,
@@ -193,8 +201,11 @@ impl Desk {
     /// ended well, or the next occurrence, with an account of what is passed on the way.
     fn next(&self, job: &JobName, due: Wall, interval: i64, run: RunId, term: Term) -> Option<Launch> {
         let job = job.clone();
+        // A pause is forgotten once it is over.
+        let obeyed =
+            Orders { pause: self.orders.pause.filter(|pause| pause.to.is_some()), ..Orders::default() };
         let Some(last) = &self.cursor else {
-            return Some(Launch { job, cursor: cursor(run, term, due, 1), entries: Vec::new() });
+            return Some(Launch { job, cursor: cursor(run, term, due, 1), entries: Vec::new(), obeyed });
         };
         let open = matches!(last.state, RunState::Started | RunState::Waiting);
         if self.winding {
@@ -203,25 +214,36 @@ impl Desk {
         // Whether it is tried again is a matter of policy: here, of chance.
         if open && run.0.is_multiple_of(2) {
             let cursor = cursor(run, term, last.due, last.attempt + 1);
-            return Some(Launch { job, cursor, entries: Vec::new() });
+            return Some(Launch { job, cursor, entries: Vec::new(), obeyed });
         }
         let mut entries: Vec<_> =
             open.then(|| account(last.due, last.due, Fate::Unknown, last.term)).into_iter().collect();
         if last.due >= due {
             let passed = Cursor { state: RunState::Passed, ..cursor(run, term, last.due, last.attempt + 1) };
-            return open.then_some(Launch { job, cursor: passed, entries });
+            return open.then_some(Launch { job, cursor: passed, entries, obeyed });
         }
         let next = last.due.shifted(interval);
         if next < due {
             entries.push(account(next, due.shifted(-interval), Fate::Missed, term));
         }
-        Some(Launch { job, cursor: cursor(run, term, due, 1), entries })
+        Some(Launch { job, cursor: cursor(run, term, due, 1), entries, obeyed })
     }
 }
 
 fn cursor(run: RunId, term: Term, due: Wall, attempt: u32) -> Cursor {
     let (node, schedule) = (String::new(), String::new());
-    Cursor { due, attempt, run, term, node, at: due, state: RunState::Started, again: None, schedule }
+    Cursor {
+        due,
+        attempt,
+        run,
+        term,
+        node,
+        at: due,
+        state: RunState::Started,
+        again: None,
+        schedule,
+        extra: None,
+    }
 }
 
 fn account(due: Wall, last: Wall, fate: Fate, term: Term) -> Entry {

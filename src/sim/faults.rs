@@ -6,8 +6,8 @@ use super::law::{Verdict, require};
 use super::weather::{Fault, part, pick};
 use super::world::{Event, World};
 use crate::lease::{Balance, Input, RowWrite, Write};
-use crate::rows::{Cluster, Lease, Wish};
-use crate::time::Instant;
+use crate::rows::{Cluster, Lease, Orders, Pause, Wish};
+use crate::time::{Instant, Wall};
 
 /// How many times the time-to-live a pause, a cut or an absence may last.
 const LONGEST: u32 = 4;
@@ -32,7 +32,7 @@ impl World {
             Fault::Cut => self.cut(victim, lasting),
             Fault::Outage => (0..self.crew.len()).for_each(|index| self.cut(index, lasting)),
             Fault::Jump => return self.jump(victim),
-            Fault::Wish => self.wish(),
+            Fault::Wish => return self.wish(),
             Fault::Wipe => self.wipe(),
         }
         Ok(())
@@ -137,17 +137,26 @@ impl World {
         if self.awake(self.whom(index)) { self.step(index, Some(Input::Clock(wall))) } else { Ok(()) }
     }
 
-    /// A person wants a job to move, to somebody who may well be gone.
-    fn wish(&mut self) {
+    /// A person wants a job to move, to somebody who may well be gone, or to pause or go on.
+    fn wish(&mut self) -> Verdict {
         let job = self.random.usize(..self.jobs.len());
         let job = self.jobs[job].clone();
         let members: Vec<_> = self.store.incarnations().collect();
         let to = self.random.choice(members).filter(|_| self.random.bool());
-        let Some(((version, lease), (base, cluster))) = self.store.wishing(&job) else { return };
-        let wished = Lease { wish: Some(Wish::StepDown { to }), ..lease };
+        let Some(((version, lease), (base, cluster))) = self.store.wishing(&job) else { return Ok(()) };
+        let moves = Lease { wish: Some(Wish::StepDown { to }), ..lease.clone() };
+        let now = Wall::from_nanos(self.now.as_nanos());
+        let pause = match lease.orders.pause {
+            Some(pause) => Pause { to: Some(now), ..pause },
+            None => Pause { from: now, to: None },
+        };
+        let pauses = Lease { orders: Orders { pause: Some(pause), ..lease.orders }, ..lease };
+        let wished = if self.random.bool() { moves } else { pauses };
+        self.accounts.written(&job, &wished, self.now)?;
         let row = RowWrite::Lease(job, Box::new(wished));
         let wishes = RowWrite::Cluster(Cluster { wishes: cluster.wishes + 1, ..cluster });
         self.store.commit(self.now, &[Write { base: version, row }, Write { base, row: wishes }]);
+        Ok(())
     }
 
     fn wipe(&mut self) {

@@ -362,6 +362,7 @@ impl World {
             Output::Lead { job, term, row } => {
                 return self.lead(index, seat(self, &job), term, *row);
             }
+            Output::Orders { job, orders } => self.order(index, seat(self, &job), orders),
             Output::Leave { job, term, why } => return self.leave(index, seat(self, &job), term, &why),
             Output::Wind { job } => self.wind(index, seat(self, &job)),
             Output::Grant { job, run, term } => return self.grant(index, seat(self, &job), run, term),

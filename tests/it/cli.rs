@@ -50,7 +50,7 @@ fn help_says_what_it_has_been_agreed_to_say() {
 
 #[test]
 fn every_command_has_help() {
-    for command in ["run", "status", "step-down", "prove", "sim", "config"] {
+    for command in ["run", "status", "jobs", "why", "nodes", "step-down", "prove", "sim", "config"] {
         let output = output(&format!("help-{command}"), &[command, "--help"]);
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{command}");
     }

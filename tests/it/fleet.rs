@@ -123,6 +123,14 @@ impl Fleet {
         process
     }
 
+    /// The binary, with the settings of this fleet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        command.args(arguments).arg("--config").arg(&self.config).current_dir(&self.folder.0);
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
     /// Everything logged so far.
     pub(crate) fn lines(&self) -> Vec<Line> {
         self.lines.lock().unwrap().clone()

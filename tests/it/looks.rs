@@ -37,6 +37,7 @@ fn cursor(due: i64, state: RunState) -> Cursor {
         state,
         again: None,
         schedule: minute().fingerprint(),
+        extra: None,
     }
 }
 

@@ -30,6 +30,7 @@ mod instance;
 mod log;
 mod looks;
 mod mutants;
+mod orders;
 mod prove;
 #[cfg(feature = "datastore")]
 mod proxy;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::jobs::preacher::Preacher;
+use crate::rows::Pause;
 use crate::schedulers::Every;
 use crate::schedulers::policy::Missed;
 
@@ -41,6 +42,7 @@ fn row(due: i64, attempt: u32, state: RunState, schedule: Every) -> Lease {
         state,
         again: (state == RunState::Waiting).then(|| at(due + 30)),
         schedule: schedule.fingerprint(),
+        extra: None,
     };
     Lease { cursor: Some(cursor), ..born() }
 }
@@ -217,4 +219,62 @@ fn a_job_that_left_is_due_no_more() {
     agenda.leave(&job());
     assert!(agenda.fall_due(at(500)).is_empty());
     assert_eq!(agenda.next_due(), None);
+}
+
+#[test]
+fn what_falls_due_during_a_pause_is_skipped_and_told_when_it_is_over() {
+    let mut agenda = agenda(Policy::default());
+    let paused = Orders { pause: Some(Pause { from: at(6), to: None }), ..Orders::default() };
+    agenda.lead(&job(), Term(1), &row(5, 1, RunState::Finished, every(60)), at(6));
+    agenda.order(&job(), paused, at(7));
+    assert_eq!(agenda.next_due(), None);
+    let over = Orders { pause: Some(Pause { from: at(6), to: Some(at(200)) }), ..Orders::default() };
+    agenda.order(&job(), over, at(200));
+    let launch = launch(&mut agenda, 245);
+    assert_eq!((launch.cursor.due, launch.obeyed), (at(245), over));
+    assert_eq!((launch.entries[0].count, launch.entries[0].fate), (3, Fate::Skipped));
+}
+
+#[test]
+fn a_due_time_is_skipped_at_its_time_and_only_that_one() {
+    let mut agenda = agenda(Policy::default());
+    let skip = Orders { skip: true, ..Orders::default() };
+    agenda.lead(&job(), Term(1), &row(5, 1, RunState::Finished, every(60)), at(6));
+    agenda.order(&job(), skip, at(7));
+    assert!(agenda.fall_due(at(64)).is_empty());
+    let skipped = launch(&mut agenda, 65);
+    assert_eq!((skipped.cursor.state, skipped.obeyed), (RunState::Passed, skip));
+    assert_eq!(fates(&skipped.entries), [(at(65), Fate::Skipped, SKIPPED)]);
+    agenda.grant(&job(), skipped.cursor.run, at(65)).unwrap();
+    assert_eq!(launch(&mut agenda, 125).cursor.state, RunState::Started);
+}
+
+#[test]
+fn a_run_that_a_person_asks_for_moves_no_due_time() {
+    let mut agenda = agenda(Policy::default());
+    let extra = Orders { extra: Some(at(20)), ..Orders::default() };
+    agenda.lead(&job(), Term(1), &row(5, 1, RunState::Finished, every(60)), at(6));
+    agenda.order(&job(), extra, at(20));
+    let (launch, end) = run(&mut agenda, 20, Ran::Well);
+    assert_eq!((launch.cursor.due, launch.cursor.extra), (at(20), Some(Since::Due(at(5)))));
+    assert_eq!(fates(end.entry.as_slice()), [(at(20), Fate::Ran, ASKED_FOR)]);
+    assert_eq!(agenda.next_due(), Some(at(65)));
+    let row = Lease { cursor: Some(Cursor { state: RunState::Finished, ..launch.cursor }), ..born() };
+    agenda.lead(&job(), Term(2), &row, at(30));
+    assert_eq!(agenda.next_due(), Some(at(65)));
+}
+
+#[test]
+fn a_job_that_is_held_does_what_a_person_says() {
+    let held = |rerun| {
+        let mut agenda = agenda(Policy { on_orphan: Orphan::Hold, ..Policy::default() });
+        agenda.lead(&job(), Term(2), &row(5, 1, RunState::Started, every(60)), at(20));
+        let verdict = Some(Verdict { run: RunId(1), rerun });
+        agenda.order(&job(), Orders { verdict, ..Orders::default() }, at(21));
+        let launch = launch(&mut agenda, 21);
+        assert_eq!(launch.obeyed.verdict, verdict);
+        (launch.cursor.due, launch.cursor.attempt, launch.cursor.state)
+    };
+    assert_eq!(held(true), (at(5), 2, RunState::Started));
+    assert_eq!(held(false), (at(5), 2, RunState::Passed));
 }

@@ -10,7 +10,10 @@ use tenure::lease::{
     RowWrite, Timing, View, Wanted, Write,
 };
 use tenure::machine::{ClusterId, Incarnation, JobName, Machine, RunId, Term};
-use tenure::rows::{Cluster, Cursor, Entry, Fate, Lease, Member, RowError, Run, RunState, SCHEMA, Wish};
+use tenure::rows::{
+    Cluster, Cursor, Entry, Fate, Lease, Member, Orders, Pause, RowError, Run, RunState, SCHEMA, Verdict,
+    Wish,
+};
 use tenure::stores::{Outcome, Traits, Version};
 use tenure::time::{Instant, Wall};
 
@@ -108,6 +111,7 @@ impl Liar {
                 | Output::Leave { .. }
                 | Output::Wind { .. }
                 | Output::Refuse { .. }
+                | Output::Orders { .. }
                 | Output::Clock(_)
                 | Output::Note(_)
                 | Output::Stopped => {}
@@ -225,6 +229,7 @@ impl Liar {
             born: self.wall(),
             cursor: self.random.bool().then(|| self.cursor()),
             ledger: (0..self.random.usize(..3)).map(|_| self.entry()).collect(),
+            orders: self.orders(),
             wish: self.random.bool().then(|| Wish::StepDown { to: self.random.bool().then(|| self.id()) }),
             placed: self.random.bool().then(|| self.placement()),
         }
@@ -241,7 +246,14 @@ impl Liar {
             state: self.state(),
             again: self.random.bool().then(|| self.wall()),
             schedule: String::new(),
+            extra: None,
         }
+    }
+
+    fn orders(&mut self) -> Orders {
+        let pause = self.random.bool().then(|| Pause { from: self.wall(), to: None });
+        let verdict = self.random.bool().then(|| Verdict { run: RunId(self.random.u128(..4)), rerun: true });
+        Orders { pause, verdict, skip: self.random.bool(), extra: self.random.bool().then(|| self.wall()) }
     }
 
     fn entry(&mut self) -> Entry {
@@ -254,6 +266,7 @@ impl Liar {
             job: self.random.choice(self.jobs.clone()).unwrap(),
             cursor: Cursor { run: RunId(self.random.u128(..)), ..self.cursor() },
             entries: (0..self.random.usize(..3)).map(|_| self.entry()).collect(),
+            obeyed: self.orders(),
         }
     }
 

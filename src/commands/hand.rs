@@ -1,0 +1,50 @@
+//! The hand of a person in the rows: it writes by compare-and-set, as everybody does, and tells.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::lease::Found;
+use crate::machine::JobName;
+use crate::ports::wake::wake;
+use crate::ports::wire;
+use crate::rows::{Cluster, encode};
+use crate::stores::{Change, Fields, Key, Outcome, Query, Store, StoreError, Version};
+
+/// Writes of one row before we give up: each fails only because somebody else wrote it.
+pub(super) const MOST_ATTEMPTS: usize = 10;
+/// How long a wake-up may take; whoever misses it finds out by itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Writes one row on `base`. False if it may not have been written.
+pub(super) async fn write(
+    store: &dyn Store,
+    key: Key,
+    base: Version,
+    fields: Fields,
+) -> Result<bool, StoreError> {
+    let outcomes = store.commit(vec![Change { key, base, fields: Some(fields) }]).await?;
+    Ok(matches!(outcomes.first(), Some(Outcome::Done(_))))
+}
+
+/// Makes every instance read the lease rows at its next look.
+pub(super) async fn announce(store: &dyn Store) -> Result<(), StoreError> {
+    for _ in 0..MOST_ATTEMPTS {
+        let query = Query { keys: vec![wire::cluster_key()], ..Query::default() };
+        let Some(Found { version, row: Ok(row), .. }) = wire::view(store.read(query).await?).cluster else {
+            return Ok(());
+        };
+        let row = Cluster { wishes: row.wishes.saturating_add(1), ..row };
+        if write(store, wire::cluster_key(), version, encode(&row)).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Tells the instance at `url` that the row of `job` is worth reading.
+pub(super) async fn tell(url: String, job: &JobName) {
+    if !url.is_empty() {
+        drop(timeout(PATIENCE, wake(url, vec![job.clone()])).await);
+    }
+}
