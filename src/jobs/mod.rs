@@ -1,17 +1,21 @@
 //! The jobs: what is done when an occurrence is due. One file a kind.
 
+pub mod command;
+pub mod http;
 pub mod preacher;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
 
+use crate::lease::Life;
 use crate::log::JobOutput;
-use crate::machine::{JobName, RunId, Term};
-use crate::time::Wall;
+use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::time::{Instant, Wall};
 
 /// A future that a job hands out.
 pub type Work<'a> = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + 'a>>;
@@ -34,6 +38,14 @@ pub struct Run {
     pub due: Wall,
     /// Which one.
     pub id: RunId,
+    /// Which try at it, counted from one.
+    pub attempt: u32,
+    /// What people call the instance that does it.
+    pub node: Arc<str>,
+    /// When the lease was to end, as things stood at the start: it moves on whenever it is renewed.
+    pub deadline: Wall,
+    /// How long it may go on.
+    pub(crate) lifeline: Lifeline,
     /// How what it says is written.
     pub(crate) output: JobOutput,
     /// Set when it is asked to end.
@@ -55,6 +67,47 @@ impl Run {
     pub fn say(&self, line: &str) {
         self.output.say(&self.job, self.term, line);
     }
+
+    /// What a job outside of this process is told of its run, by name.
+    pub(crate) fn facts(&self) -> [(&'static str, String); 7] {
+        [
+            ("JOB", self.job.to_string()),
+            ("TERM", self.term.to_string()),
+            ("DUE", self.due.to_string()),
+            ("RUN", self.id.to_string()),
+            ("DEADLINE", self.deadline.to_string()),
+            ("NODE", self.node.to_string()),
+            ("ATTEMPT", self.attempt.to_string()),
+        ]
+    }
+}
+
+/// How long a run may go on: as long as the life of the instance that started it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lifeline {
+    /// The life that may lead, as it changes.
+    pub(crate) life: watch::Receiver<Option<Life>>,
+    /// The life that started the run.
+    pub(crate) born: Option<Incarnation>,
+    /// How long before its horizon a run is cut off.
+    pub(crate) kill: Duration,
+}
+
+impl Lifeline {
+    /// When the run must be over, even if nobody could cut it off in time, unless the lease is
+    /// renewed; `None` if the life is over.
+    pub(crate) fn last_moment(&mut self) -> Option<Instant> {
+        let life = self.life.borrow_and_update().filter(|life| Some(life.incarnation) == self.born);
+        life.map(|life| life.horizon.back(self.kill / 2))
+    }
+
+    /// Waits until that moves.
+    pub(crate) async fn moved(&mut self) {
+        if self.life.changed().await.is_err() {
+            // The instance is gone: what is left of it cuts the run off.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Why a run ended badly.
@@ -63,6 +116,9 @@ pub enum JobError {
     /// What it did failed.
     #[error("{0}")]
     Failed(String),
+    /// The program that did it says so.
+    #[error("exited with code {0}")]
+    Exited(i32),
     /// It was asked to end before it had done everything.
     #[error("it was asked to end")]
     Interrupted,

@@ -46,7 +46,7 @@ impl World {
             let text = path.to_str().and_then(|path| self.files.get(path)).cloned();
             text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        Config::load(&Surroundings { flags: &self.flags, env: &env, read: &read })
+        Config::load(&Surroundings { flags: &self.flags, env: &env, read: &read, warden: None })
     }
 
     fn good(&self) -> Config {

@@ -1,0 +1,68 @@
+//! What a command writes, on its way into the log.
+
+use std::io::{self, ErrorKind, PipeReader};
+use std::os::fd::OwnedFd;
+
+use tokio::net::unix::pipe::Receiver;
+
+use super::lines::Lines;
+use crate::jobs::Run;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
+
+/// Says what a command writes into its two pipes.
+#[derive(Debug)]
+pub(super) struct Output<'a> {
+    run: &'a Run,
+    lines: Lines,
+    /// `None` when it has ended.
+    pipes: [Option<Receiver>; 2],
+    buffer: Vec<u8>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(run: &'a Run, lines: Lines, pipes: [PipeReader; 2]) -> io::Result<Self> {
+        let [out, err] = pipes.map(|pipe| Receiver::from_owned_fd(OwnedFd::from(pipe)));
+        Ok(Self { run, lines, pipes: [Some(out?), Some(err?)], buffer: vec![0; CHUNK] })
+    }
+
+    /// Says what is written until both pipes have ended. Nothing is lost when it is not waited for.
+    pub(super) async fn pump(&mut self) {
+        while self.pipes.iter().any(Option::is_some) {
+            let index = tokio::select! {
+                () = ready(self.pipes[0].as_ref()) => 0,
+                () = ready(self.pipes[1].as_ref()) => 1,
+            };
+            let length = read(&mut self.pipes[index], &mut self.buffer);
+            let lines = self.lines.take(index, &self.buffer[..length]);
+            lines.iter().for_each(|line| self.run.say(line));
+        }
+    }
+
+    /// Says the last that there is to say.
+    pub(super) fn finish(self) {
+        self.lines.finish().iter().for_each(|line| self.run.say(line));
+    }
+}
+
+/// Waits until there is something to read; for ever if there never is.
+async fn ready(pipe: Option<&Receiver>) {
+    match pipe {
+        // An error shows again when it is read.
+        Some(pipe) => drop(pipe.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads what is there.
+fn read(pipe: &mut Option<Receiver>, buffer: &mut [u8]) -> usize {
+    match pipe.as_ref().map(|pipe| pipe.try_read(buffer)) {
+        Some(Ok(length @ 1..)) => length,
+        Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => 0,
+        Some(Ok(_) | Err(_)) | None => {
+            *pipe = None;
+            0
+        }
+    }
+}
