@@ -32,6 +32,8 @@ const PREACHER_KEYS: [&str; 3] = ["message", "times", "pause"];
 const COMMAND_KEYS: [&str; 5] = ["run", "dir", "env", "env_file", "output"];
 const HTTP_KEYS: [&str; 6] = ["url", "method", "headers", "body", "success", "timeout"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// Headers that nobody else is to see.
+const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// Headers that follow from the body and the connection.
 const FIXED: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
 
@@ -148,12 +150,15 @@ fn url(text: &str) -> Result<Uri, String> {
 fn header(name: &str, text: &str) -> Result<Value, String> {
     let known: HeaderName =
         name.parse().map_err(|_| format!("\"{}\" cannot name a header", name.escape_debug()))?;
+    let value = Value::new(text);
     if FIXED.contains(&known.as_str()) {
         Err(format!("{name} follows from the rest: leave it out"))
     } else if known.as_str().starts_with(http::PREFIX) {
         Err(format!("headers that begin with {} tell of the run; take another name", http::PREFIX))
+    } else if SECRET.contains(&known.as_str()) && matches!(value, Value::Plain(_)) {
+        Err(format!("{name} is secret: write it into a file, and here \"file:/path/of/that/file\""))
     } else {
         HeaderValue::from_str(text).map_err(|_| "a header cannot have a control character".to_owned())?;
-        Ok(Value::new(text))
+        Ok(value)
     }
 }

@@ -30,6 +30,11 @@ use crate::secret::{Secrets, Value, read_env};
 /// How long what a command wrote may take to be read after its end: something that nobody can kill
 /// may hold the pipe.
 const LAST_READ: Duration = Duration::from_secs(2);
+const ADVICE: [(ErrorKind, &str); 3] = [
+    (ErrorKind::NotFound, "it was not found: install it, or write its whole path"),
+    (ErrorKind::PermissionDenied, "it is not executable, or not for this user: chmod +x it"),
+    (ErrorKind::ArgumentListTooLong, "its arguments and its environment are too long: put them into a file"),
+];
 /// What the names of the variables begin with that tell a command of its run.
 pub const PREFIX: &str = "TENURE_";
 
@@ -46,7 +51,7 @@ pub struct Command {
     pub env: BTreeMap<String, Value>,
     /// A file with more of them, all of them secret.
     pub env_file: Option<PathBuf>,
-    /// How many bytes of what it writes are logged.
+    /// How many bytes of what it writes are logged in a minute.
     pub output: usize,
     /// The program whose `warden` command runs it: in `tenure` its own, `/proc/self/exe`.
     pub warden: Option<PathBuf>,
@@ -59,7 +64,7 @@ impl Action for Command {
 }
 
 impl Command {
-    /// How many bytes are logged unless somebody says otherwise.
+    /// How many bytes are logged in a minute unless somebody says otherwise.
     pub const OUTPUT: usize = 1 << 20;
 
     /// A command without anything special.
@@ -81,7 +86,8 @@ impl Command {
         let mut lifeline = run.lifeline.clone();
         let last = lifeline.last_moment().ok_or(JobError::Interrupted)?;
         let (program, dir, warden) = (&*self.program, self.dir.as_deref(), self.warden.as_deref());
-        let plan = Plan { program, arguments: &self.arguments, dir, env, warden, last };
+        let plan =
+            Plan { program, arguments: &self.arguments, dir, env, warden, last, remains: run.remains() };
         let (mut leash, pipes) = Leash::start(plan)?;
         let output = Output::new(run, Lines::new(secrets, self.output), pipes);
         let mut output = output.map_err(|error| JobError::Failed(format!("cannot read it: {error}")))?;
@@ -127,13 +133,7 @@ fn why_not(program: &Path, dir: Option<&Path>, error: &std::io::Error) -> String
     if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
         return format!("{} is not a folder that it could run in: make it, or name another", dir.display());
     }
-    let advice = match error.kind() {
-        ErrorKind::NotFound => "it was not found: install it, or write its whole path",
-        ErrorKind::PermissionDenied => "it is not executable, or not for this user: chmod +x it",
-        ErrorKind::ArgumentListTooLong => {
-            "its arguments and its environment are too long: put them into a file"
-        }
-        _ => "it could not be started",
-    };
+    let advice = ADVICE.iter().find(|(kind, _)| *kind == error.kind());
+    let advice = advice.map_or("it could not be started", |(_, advice)| advice);
     format!("{}: {advice} ({error})", program.display())
 }

@@ -4,7 +4,8 @@
 //! while it answers can finish. Redirects are not followed: a request that does something must not do
 //! it somewhere else. A run that is asked to end goes on, because nothing can be asked of a request;
 //! when it is cut off the connection is closed, and what the server does then is the server's affair.
-//! It is told the term, which it can compare with the highest that it has seen.
+//! It is told the term, which it can compare with the highest that it has seen, and the run, by which
+//! it knows a request that some proxy has sent twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{HeaderName, HeaderValue, LOCATION};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
@@ -26,6 +27,8 @@ use crate::secret::{Secrets, Value};
 const LONGEST_ANSWER: usize = 1 << 20;
 /// What the names of the headers begin with that tell a server of the run.
 pub const PREFIX: &str = "tenure-";
+/// By this a server knows a request that it has had before.
+const KEY: &str = "idempotency-key";
 
 /// A job that sends a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,24 +109,17 @@ impl Http {
     }
 
     async fn request(&self, run: &Run, secrets: &mut Secrets) -> Result<Request<Full<Bytes>>, String> {
-        let body = Full::from(self.body.clone());
-        let mut request = Request::new(body);
+        let mut request = Request::new(Full::from(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.clone();
+        let headers = request.headers_mut();
+        introduce(run, headers);
         for (name, value) in &self.headers {
             let unfit = |_| format!("the header {name} cannot have that value: it has a control character");
             let mut header = HeaderValue::from_str(&value.read(secrets).await?).map_err(unfit)?;
             header.set_sensitive(true);
-            let name = name.parse::<HeaderName>().map_err(|_| format!("{name} names no header"))?;
-            request.headers_mut().insert(name, header);
-        }
-        for (name, value) in run.facts() {
-            let name = format!("{PREFIX}{}", name.to_ascii_lowercase());
-            if let (Ok(name), Ok(value)) =
-                (name.parse::<HeaderName>(), HeaderValue::from_str(&visible(&value)))
-            {
-                request.headers_mut().insert(name, value);
-            }
+            headers
+                .insert(name.parse::<HeaderName>().map_err(|_| format!("{name} names no header"))?, header);
         }
         Ok(request)
     }
@@ -156,6 +152,17 @@ impl Answer {
             None | Some("") => status.to_string(),
             Some(line) => format!("{status}: {line}"),
         }
+    }
+}
+
+/// Says which run it is.
+fn introduce(run: &Run, headers: &mut HeaderMap) {
+    let facts = run.facts().map(|(name, value)| (format!("{PREFIX}{}", name.to_ascii_lowercase()), value));
+    for (name, value) in facts.into_iter().chain([(KEY.to_owned(), run.id.to_string())]) {
+        let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), visible(&value).parse()) else {
+            unreachable!("what is visible fits into a header")
+        };
+        headers.insert(name, value);
     }
 }
 

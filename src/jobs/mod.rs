@@ -23,7 +23,8 @@ pub type Work<'a> = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + '
 /// What a job does.
 pub trait Action: Send + Sync + fmt::Debug {
     /// Does it once. Whoever runs it may drop the future at any moment, and has it dropped before
-    /// anybody else can lead the job: nothing may go on after that.
+    /// anybody else can lead the job: nothing may go on after that, unless the run is told that something
+    /// remains of it.
     fn run<'a>(&'a self, run: &'a Run) -> Work<'a>;
 }
 
@@ -50,6 +51,8 @@ pub struct Run {
     pub(crate) output: JobOutput,
     /// Set when it is asked to end.
     pub(crate) asked: Arc<SetOnce<()>>,
+    /// Held by what goes on for a moment when it is cut off.
+    pub(crate) remains: watch::Sender<()>,
 }
 
 impl Run {
@@ -61,6 +64,16 @@ impl Run {
     pub(crate) fn ask_to_end(&self) {
         // An error means that it was asked before.
         drop(self.asked.set(()));
+    }
+
+    /// Something of the run: it is not over while anybody holds this.
+    pub(crate) fn remains(&self) -> watch::Receiver<()> {
+        self.remains.subscribe()
+    }
+
+    /// Waits until nothing is left of what it started.
+    pub(crate) async fn over(&self) {
+        self.remains.closed().await;
     }
 
     /// Puts a line of the job's output into the log.

@@ -204,11 +204,13 @@ impl Runner {
         // Whatever the job logs says which run it belongs to.
         let span = tracing::info_span!("run", job = %run.job, node, term = term.0, due = %due, run = %id);
         let life = async move {
-            tokio::select! {
+            let result = tokio::select! {
                 biased;
                 () = watchdog.bite() => Err(JobError::Interrupted),
                 result = action.run(&work) => result,
-            }
+            };
+            work.over().await;
+            result
         };
         let task = self.runs.spawn(life.instrument(span));
         self.running.insert(task.id(), (Running { run, cursor, overdue }, task));
@@ -230,6 +232,7 @@ impl Runner {
             lifeline: Lifeline { life: self.handle.life(), born, kill: self.timing.kill },
             output: self.output,
             asked: Arc::default(),
+            remains: watch::Sender::default(),
         }
     }
 

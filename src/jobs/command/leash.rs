@@ -6,6 +6,8 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::warden::{Line, Told};
 use super::why_not;
@@ -22,16 +24,21 @@ pub(super) struct Plan<'a> {
     pub(super) warden: Option<&'a Path>,
     /// Until when it may run.
     pub(super) last: Instant,
+    /// Keeps the run from being over.
+    pub(super) remains: watch::Receiver<()>,
 }
 
 /// A command that runs.
 #[derive(Debug)]
 pub(super) struct Leash {
-    /// The command, or its warden, alone in a process group or at the head of one.
-    child: Child,
+    /// The command, or its warden, alone in a process group or at the head of one; `None` when it has
+    /// ended.
+    child: Option<Child>,
     pid: Pid,
     /// The way to the warden.
     line: Option<Line>,
+    /// What the run waits for.
+    remains: watch::Receiver<()>,
 }
 
 impl Leash {
@@ -65,12 +72,12 @@ impl Leash {
         let child = command.spawn()?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.unwrap_or_else(|| unreachable!("a child that nobody waited for has an id"));
-        Ok((Self { child, pid, line }, [out, err]))
+        Ok((Self { child: Some(child), pid, line, remains: plan.remains }, [out, err]))
     }
 
     /// Asks it to end.
     pub(super) fn ask_to_end(&self) {
-        if self.child.id().is_some() {
+        if self.child.is_some() {
             let _gone = kill_process_group(self.pid, Signal::TERM);
         }
     }
@@ -82,9 +89,12 @@ impl Leash {
         }
     }
 
-    /// Waits until it has ended, and ends what it left behind. Nothing is lost when it is not waited for.
+    /// Waits, once, until it has ended, and ends what it left behind. Nothing is lost when it is not
+    /// waited for.
     pub(super) async fn ended(&mut self) -> Result<(), JobError> {
-        let status = self.child.wait().await;
+        let Some(child) = &mut self.child else { unreachable!("nothing ends twice") };
+        let status = child.wait().await;
+        self.child = None;
         let status = status.map_err(|error| JobError::Failed(format!("cannot be waited for: {error}")))?;
         match self.line.as_ref().map(Line::told) {
             None => {
@@ -108,14 +118,21 @@ impl Leash {
 impl Drop for Leash {
     fn drop(&mut self) {
         // After it has ended its number may be somebody else's.
-        if self.child.id().is_none() {
-            return;
-        }
+        let Some(mut child) = self.child.take() else { return };
         // A warden finds more, when the line closes, but may be a little late.
         match self.line.as_ref().map(Line::told) {
             None => kill(self.pid),
             Some(Told::Started(group)) => kill(group),
             Some(Told::Nothing | Told::Refused(_) | Told::Ended(_)) => {}
+        }
+        self.line = None;
+        let remains = self.remains.clone();
+        // Without a runtime nobody waits for the run either.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let _ended = child.wait().await;
+                drop(remains);
+            });
         }
     }
 }

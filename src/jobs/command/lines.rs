@@ -1,7 +1,9 @@
 //! The lines of what a command writes: without secrets, and within limits. No I/O.
 //!
-//! A long line comes in parts. When as many bytes as a run may say have come, the rest is only counted,
-//! and its last lines come at the end: they tell how it went.
+//! A long line comes in parts. When as many bytes have come as may be said in a minute, the rest is
+//! only counted, and its last lines come when there is room again, or at the end: they tell how it went.
+
+use std::mem::{replace, take};
 
 use crate::secret::Secrets;
 
@@ -11,7 +13,7 @@ pub const LONGEST_LINE: usize = 8 << 10;
 const STEP: usize = 1 << 10;
 /// What a line counts for beside its bytes: the log adds more than that to it.
 const COST: usize = 100;
-/// How many lines come at the end for which there was no room, and how many bytes they have at most.
+/// How many lines come for which there was no room, and how many bytes they have at most.
 const LAST_LINES: usize = 20;
 const LAST_BYTES: usize = 4 << 10;
 /// Stands where a line was parted, or something is left out.
@@ -33,8 +35,19 @@ pub(super) struct Lines {
 struct Stream {
     /// The line that has begun, or the last of what there was no room for.
     kept: Vec<u8>,
-    /// Its beginning is elsewhere.
-    parted: bool,
+    begins: Begin,
+}
+
+/// What stands before what is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Begin {
+    /// The end of a line.
+    #[default]
+    Line,
+    /// A part of the line that has been said.
+    Part,
+    /// A part of it that is left out. The rest of that line is not said: it may be the end of a secret.
+    Gap,
 }
 
 /// What comes in no line.
@@ -45,7 +58,7 @@ struct LeftOut {
 }
 
 impl Lines {
-    /// Lines without these secrets, which have `limit` bytes together.
+    /// Lines without these secrets, which have `limit` bytes together until there is a [`Lines::refill`].
     pub(super) fn new(secrets: Secrets, limit: usize) -> Self {
         Self { secrets, streams: Default::default(), limit, room: limit, left_out: LeftOut::default() }
     }
@@ -58,6 +71,10 @@ impl Lines {
             if self.room == 0 {
                 stream.keep_end(bytes, &mut self.left_out);
                 break;
+            }
+            if stream.begins == Begin::Gap {
+                bytes = stream.skip_line(bytes, &mut self.left_out);
+                continue;
             }
             let fits = LONGEST_LINE.saturating_sub(stream.kept.len()).max(STEP).min(bytes.len());
             let end = bytes[..fits].iter().position(|byte| *byte == b'\n');
@@ -74,21 +91,33 @@ impl Lines {
         lines
     }
 
+    /// Makes room for as much again, and says what there was none for.
+    pub(super) fn refill(&mut self) -> Vec<String> {
+        let lines = self.catch_up();
+        self.room = self.limit;
+        lines
+    }
+
     /// The last lines, when nothing more comes.
     pub(super) fn finish(mut self) -> Vec<String> {
-        if self.room > 0 {
-            return self.streams.iter_mut().filter_map(|stream| stream.line(&self.secrets)).collect();
-        }
+        let mut lines = self.catch_up();
+        lines.extend(self.streams.iter_mut().filter_map(|stream| stream.line(&self.secrets)));
+        lines
+    }
+
+    /// The last lines of what there was no room for, under one that tells of the others.
+    fn catch_up(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
-        for stream in &mut self.streams {
-            lines.extend(stream.last_lines(&self.secrets, &mut self.left_out));
+        if self.room == 0 {
+            for stream in &mut self.streams {
+                lines.extend(stream.last_lines(&self.secrets, &mut self.left_out));
+            }
         }
-        let (LeftOut { lines: count, bytes }, limit) = (self.left_out, self.limit);
+        let (LeftOut { lines: count, bytes }, limit) = (take(&mut self.left_out), self.limit);
         if bytes > 0 {
-            lines.insert(
-                0,
-                format!("{MORE} {count} lines of {bytes} bytes are left out, after {limit} bytes"),
-            );
+            let note =
+                format!("{MORE} {count} lines of {bytes} bytes are left out, beyond {limit} bytes a minute");
+            lines.insert(0, note);
         }
         lines
     }
@@ -99,9 +128,8 @@ impl Stream {
     fn line(&mut self, secrets: &Secrets) -> Option<String> {
         let text = secrets.redact(String::from_utf8_lossy(&self.kept).into_owned());
         let text = text.strip_suffix('\r').unwrap_or(&text);
-        let begin = if self.parted { MORE } else { "" };
+        let begin = if take(&mut self.begins) == Begin::Line { "" } else { MORE };
         self.kept.clear();
-        self.parted = false;
         (!text.is_empty()).then(|| format!("{begin}{text}"))
     }
 
@@ -114,9 +142,20 @@ impl Stream {
         if text.is_empty() {
             return None;
         }
-        let begin = if self.parted { MORE } else { "" };
-        self.parted = true;
+        let begin = if self.begins == Begin::Line { "" } else { MORE };
+        self.begins = Begin::Part;
         Some(format!("{begin}{text}{MORE}"))
+    }
+
+    /// Leaves out what is left of a line, and returns what comes after it.
+    fn skip_line<'b>(&mut self, bytes: &'b [u8], left_out: &mut LeftOut) -> &'b [u8] {
+        let end = bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
+        if end.is_some() {
+            self.begins = Begin::Line;
+        }
+        let (skipped, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        left_out.count(skipped);
+        rest
     }
 
     /// Keeps the end of what there is no room for.
@@ -126,17 +165,25 @@ impl Stream {
             let over = self.kept.len() - LAST_BYTES;
             left_out.count(&self.kept[..over]);
             self.kept.drain(..over);
-            self.parted = true;
+            self.begins = Begin::Gap;
         }
     }
 
-    /// The last lines of what there was no room for.
+    /// The last lines of what there was no room for. A line that has only begun is kept, unless its
+    /// beginning is left out.
     fn last_lines(&mut self, secrets: &Secrets, left_out: &mut LeftOut) -> Vec<String> {
-        let mut lines: Vec<_> = self.kept.split_inclusive(|byte| *byte == b'\n').collect();
-        // Not one without its beginning: it may end a secret.
-        let least = usize::from(self.parted).min(lines.len());
-        let over = lines.len().saturating_sub(LAST_LINES).max(least);
+        let end = self.kept.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let begun = self.kept.split_off(end);
+        let kept = replace(&mut self.kept, begun);
+        let mut lines: Vec<_> = kept.split_inclusive(|byte| *byte == b'\n').collect();
+        let headless = usize::from(self.begins != Begin::Line).min(lines.len());
+        let over = lines.len().saturating_sub(LAST_LINES).max(headless);
         lines.drain(..over).for_each(|line| left_out.count(line));
+        if end > 0 {
+            self.begins = Begin::Line;
+        } else if self.begins == Begin::Gap {
+            left_out.count(&take(&mut self.kept));
+        }
         let lines = lines.into_iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned());
         lines.filter(|line| !line.is_empty()).map(|line| secrets.redact(line)).collect()
     }
@@ -145,7 +192,7 @@ impl Stream {
 impl LeftOut {
     fn count(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
-        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.lines += bytes.split(|byte| *byte == b'\n').count() - 1;
     }
 }
 
@@ -220,7 +267,8 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_counted_and_its_end_is_said() {
-        let text: String = (0..100_000).map(|line| format!("line {line}\n")).collect();
+        let lines: Vec<_> = (0..100_000).map(|line| format!("line {line}\n")).collect();
+        let text = lines.concat();
         let said = said(text.as_bytes(), &["line 99998", "line 99997"], 10_000);
         assert!((80..100).contains(&(said.len() - LAST_LINES)), "{}", said.len());
         let end = &said[said.len() - LAST_LINES..];
@@ -229,7 +277,30 @@ mod tests {
         let told = &said[said.len() - LAST_LINES - 1];
         let lines = said.len() - 1;
         assert!(told.starts_with(&format!("{MORE} {} lines of ", 100_000 - lines)), "{told}");
-        assert!(told.ends_with(" bytes are left out, after 10000 bytes"), "{told}");
+        assert!(told.ends_with(" bytes are left out, beyond 10000 bytes a minute"), "{told}");
+    }
+
+    #[test]
+    fn after_a_minute_there_is_room_again() {
+        let mut lines = Lines::new(Secrets::default(), 1000);
+        let flood = "12345\n".repeat(1000);
+        assert!(lines.take(0, flood.as_bytes()).len() < 20);
+        assert_eq!(lines.take(0, b"nobody hears this\nhalf "), [""; 0]);
+        let told = lines.refill();
+        assert_eq!((told.len(), told[LAST_LINES].as_str()), (1 + LAST_LINES, "nobody hears this"));
+        assert_eq!(lines.take(0, b"a line\nmore\n"), ["half a line", "more"]);
+        assert_eq!(lines.refill(), [""; 0]);
+    }
+
+    #[test]
+    fn the_end_of_a_line_is_left_out_with_its_beginning() {
+        let mut lines = Lines::new(["hunter22-and-hunter22"].into_iter().collect(), 1000);
+        drop(lines.take(0, "12345\n".repeat(1000).as_bytes()));
+        drop(lines.take(0, format!("{}hunter22-and-", "x".repeat(3 * LAST_BYTES)).as_bytes()));
+        assert_eq!(lines.refill().len(), 1);
+        assert_eq!(lines.take(0, b"hunter22\nmore\n"), ["more"]);
+        let told = lines.finish();
+        assert_eq!(told, [format!("{MORE} 1 lines of 9 bytes are left out, beyond 1000 bytes a minute")]);
     }
 
     #[test]

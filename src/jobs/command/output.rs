@@ -2,14 +2,19 @@
 
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
+use tokio::task::yield_now;
+use tokio::time::{Interval, interval};
 
 use super::lines::Lines;
 use crate::jobs::Run;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 << 10;
+/// How often a command may say as much as it may.
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Says what a command writes into its two pipes.
 #[derive(Debug)]
@@ -19,25 +24,40 @@ pub(super) struct Output<'a> {
     /// `None` when it has ended.
     pipes: [Option<Receiver>; 2],
     buffer: Vec<u8>,
+    minute: Interval,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(run: &'a Run, lines: Lines, pipes: [PipeReader; 2]) -> io::Result<Self> {
         let [out, err] = pipes.map(|pipe| Receiver::from_owned_fd(OwnedFd::from(pipe)));
-        Ok(Self { run, lines, pipes: [Some(out?), Some(err?)], buffer: vec![0; CHUNK] })
+        Ok(Self {
+            run,
+            lines,
+            pipes: [Some(out?), Some(err?)],
+            buffer: vec![0; CHUNK],
+            minute: interval(MINUTE),
+        })
     }
 
     /// Says what is written until both pipes have ended. Nothing is lost when it is not waited for.
     pub(super) async fn pump(&mut self) {
         while self.pipes.iter().any(Option::is_some) {
-            let index = tokio::select! {
-                () = ready(self.pipes[0].as_ref()) => 0,
-                () = ready(self.pipes[1].as_ref()) => 1,
+            let lines = tokio::select! {
+                () = ready(self.pipes[0].as_ref()) => self.read(0),
+                () = ready(self.pipes[1].as_ref()) => self.read(1),
+                _ = self.minute.tick() => self.lines.refill(),
             };
-            let length = read(&mut self.pipes[index], &mut self.buffer);
-            let lines = self.lines.take(index, &self.buffer[..length]);
-            lines.iter().for_each(|line| self.run.say(line));
+            for line in lines {
+                self.run.say(&line);
+            }
+            // Whoever writes without end keeps nobody else waiting.
+            yield_now().await;
         }
+    }
+
+    fn read(&mut self, index: usize) -> Vec<String> {
+        let length = read(&mut self.pipes[index], &mut self.buffer);
+        self.lines.take(index, &self.buffer[..length])
     }
 
     /// Says the last that there is to say.

@@ -149,8 +149,9 @@ async fn watch(group: Pid, orders: &mut Orders, signals: &mut Signals) -> Option
         let last = orders.last;
         tokio::select! {
             biased;
-            () = sleep_until(&SystemClock, last) => return None,
+            // First, because a machine that was busy may have kept it waiting.
             renewed = orders.next() => if !renewed { return None },
+            () = sleep_until(&SystemClock, last) => return None,
             () = signals.asked.recv() => drop(kill_process_group(group, Signal::TERM)),
             _ = signals.ended.recv() => {}
         }
