@@ -74,10 +74,11 @@ impl Fleet {
         Self::of(failover, &text)
     }
 
-    /// A fleet with these jobs, as the file lists them.
+    /// A fleet with these jobs, as the file lists them. `$PWD` is where it is.
     pub(crate) fn of(failover: &str, jobs: &str) -> Self {
         let folder = Folder::new();
         let config = folder.0.join("tenure.toml");
+        let jobs = jobs.replace("$PWD", folder.0.to_str().unwrap());
         let text = format!("failover = \"{failover}\"\ncluster = \"fleet\"\n{jobs}");
         std::fs::write(&config, text).unwrap();
         let env = vec![

@@ -27,7 +27,6 @@ mod folder;
 mod fuzz;
 mod history;
 mod http;
-mod http_jobs;
 mod instance;
 mod log;
 mod looks;
