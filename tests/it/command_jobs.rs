@@ -224,6 +224,28 @@ fn a_command_that_ignores_that_it_is_asked_is_killed_before_the_job_is_handed_ov
 }
 
 #[test]
+fn a_job_is_not_handed_over_before_its_warden_has_ended_the_command() {
+    let mut fleet = Fleet::of("10s", &job("tree", TREE));
+    let first = fleet.start();
+    let term = said(&fleet, "tree", "grown", 0).term();
+    fleet.start();
+    fleet.wait("the second is there", |lines| {
+        (lines.iter().filter(|line| line.is("instance.registered")).count() == 2).then_some(())
+    });
+    let (warden, _) = started(&fleet).into_iter().find(|(_, name)| name == "tenure-warden").unwrap();
+    kill_process(warden, Signal::STOP).unwrap();
+    fleet.node(&first).signal(Signal::TERM);
+    fleet.wait("the first is told to stop", |lines| {
+        lines.iter().any(|line| line.is("instance.stopping")).then_some(())
+    });
+    sleep(2 * FAILOVER);
+    assert!(!fleet.lines().iter().any(|line| line.is("lease.acquired") && line.term() > term));
+    kill_process(warden, Signal::CONT).unwrap();
+    said(&fleet, "tree", "grown", term);
+    assert_never_beside_another(&fleet);
+}
+
+#[test]
 fn the_commands_of_an_instance_that_is_killed_end_at_once() {
     let mut fleet = Fleet::of(LONG_FAILOVER, &job("tree", TREE));
     let first = fleet.start();
@@ -268,8 +290,7 @@ fn a_command_whose_warden_is_killed_ends_and_has_failed() {
 fn a_command_that_writes_without_end_is_cut_short_and_keeps_nobody_waiting() {
     let _machine = machine();
     let limit = 64 << 10;
-    let flood =
-        "[[job]]\nname = \"flood\"\nevery = \"1h\"\ncommand = { run = [\"yes\"], output = \"64KiB\" }\n";
+    let flood = "[[job]]\nname = \"flood\"\nevery = \"1h\"\ncommand = { run = [\"sh\", \"-c\", \"yes & yes & yes\"], output = \"64KiB\" }\n";
     let mut fleet = Fleet::of("2s", &format!("{flood}{}", job("other", "echo amen")));
     let node = fleet.start();
     let first = said(&fleet, "flood", "y", 0).at;
