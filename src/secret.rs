@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::iter::once;
 use std::path::{Path, PathBuf};
 
 use tokio::task::spawn_blocking;
@@ -100,12 +101,14 @@ async fn read(path: &Path) -> Result<String, String> {
 }
 
 impl Secrets {
-    /// Remembers each line of `value`, because what jobs say is looked at line by line.
+    /// Remembers each line of `value`, because what jobs say is looked at line by line, and each word,
+    /// because of `Bearer hunter22` the second one alone is as good.
     fn add(&mut self, value: &str) {
-        let lines = value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST);
-        self.0.extend(lines.map(str::to_owned));
+        let parts = value.lines().flat_map(|line| once(line.trim()).chain(line.split_whitespace()));
+        self.0.extend(parts.filter(|part| part.len() >= SHORTEST).map(str::to_owned));
         // One may be a part of another, which is to vanish as a whole.
-        self.0.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.0.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.0.dedup();
     }
 
     /// `text` without the secrets in it.
@@ -151,12 +154,13 @@ mod tests {
     #[test]
     fn what_was_read_from_a_file_is_not_said() {
         let secrets =
-            Secrets::from_iter(["hunter22", "hunter22-and-more", "-----BEGIN-----\nbase64base64\n"]);
+            Secrets::from_iter(["hunter22", "hunter22-and-more", "Key of-swordfish\nbase64base64\n"]);
         let said = |text: &str| secrets.redact(text.to_owned());
         assert_eq!(said("with hunter22, hunter22-and-more"), "with [redacted], [redacted]");
-        assert_eq!(said("base64base64"), "[redacted]");
+        assert_eq!(said("base64base64: Key of-swordfish"), "[redacted]: [redacted]");
+        assert_eq!(said("?key=of-swordfish&page=1"), "?key=[redacted]&page=1");
         assert_eq!(said("nothing"), "nothing");
-        assert_eq!(format!("{secrets:?}"), "Secrets(4)");
+        assert_eq!(format!("{secrets:?}"), "Secrets(5)");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod folder;
 mod fuzz;
 mod history;
 mod http;
+mod http_jobs;
 mod instance;
 mod log;
 mod looks;

@@ -86,3 +86,51 @@ fn read(pipe: &mut Option<Receiver>, buffer: &mut [u8]) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Write as _, pipe};
+    use std::thread;
+
+    use tokio::sync::watch;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::jobs::Lifeline;
+    use crate::log::JobOutput;
+    use crate::machine::{JobName, RunId, Term};
+    use crate::secret::Secrets;
+    use crate::time::Wall;
+
+    fn run() -> Run {
+        let lifeline = Lifeline { life: watch::channel(None).1, born: None, kill: Duration::ZERO };
+        Run {
+            job: JobName::new("flood").unwrap(),
+            term: Term(1),
+            due: Wall::from_nanos(0),
+            id: RunId(1),
+            attempt: 1,
+            node: "one".into(),
+            deadline: Wall::from_nanos(0),
+            lifeline,
+            output: JobOutput::Json,
+            asked: std::sync::Arc::default(),
+            remains: watch::Sender::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_writes_faster_than_we_read_keeps_nobody_waiting() {
+        let ((out, mut write), (err, _)) = (pipe().unwrap(), pipe().unwrap());
+        let writer = thread::spawn(move || {
+            let flood = "y\n".repeat(CHUNK);
+            // Until nobody reads, or for too long.
+            (0..500).take_while(|_| write.write_all(flood.as_bytes()).is_ok()).count()
+        });
+        let run = run();
+        let mut output = Output::new(&run, Lines::new(Secrets::default(), usize::MAX), [out, err]).unwrap();
+        assert!(timeout(Duration::from_millis(50), output.pump()).await.is_err());
+        drop(output);
+        assert!(writer.join().unwrap() < 500);
+    }
+}
