@@ -62,6 +62,19 @@ impl<'f> Section<'f> {
         }
     }
 
+    /// The same, for what may be secret: no report quotes it.
+    pub(super) fn unquoted<T>(
+        &self,
+        layers: &mut Layers<'_>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match self.find(key) {
+            Some(found) => self.take(layers, key, found.text(), self.source(key).veiled(), parse),
+            None => self.lacks(layers, key),
+        }
+    }
+
     /// The value of `key` or its default; `None` if it is wrong, and reported.
     pub(super) fn optional<T>(
         &self,
@@ -168,7 +181,7 @@ impl<'f> Section<'f> {
     }
 
     /// The names and texts of the table under `key`, which may be missing; `None` if anything in it is
-    /// wrong, and reported.
+    /// wrong, and reported without quoting it.
     pub(super) fn entries<T>(
         &self,
         layers: &mut Layers<'_>,
@@ -180,14 +193,13 @@ impl<'f> Section<'f> {
             layers.problem(self.source(key), format!("{}.{key} is a table, not {}", self.name, found.sort()));
             return None;
         };
-        let names: Vec<_> = table.keys().map(|name| name.get_ref().as_ref()).collect();
         let source = self.file.source(found.span());
         let inner =
             Self { file: self.file, table, source, name: format!("{}.{key}", self.name), strange: false };
-        let read =
-            |name: &&str| Some(((*name).to_owned(), inner.required(layers, name, |text| parse(name, text))?));
-        let entries: BTreeMap<_, _> = names.iter().filter_map(read).collect();
-        (entries.len() == names.len()).then_some(entries)
+        let names = table.keys().map(|name| name.get_ref().as_ref());
+        let mut read = |name: &str| inner.unquoted(layers, name, |text| parse(name, text));
+        let entries: BTreeMap<_, _> = names.filter_map(|name| Some((name.to_owned(), read(name)?))).collect();
+        (entries.len() == table.len()).then_some(entries)
     }
 
     /// Whether there is a table under `key`.

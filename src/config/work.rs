@@ -112,10 +112,10 @@ fn no_nul(text: &str) -> Result<String, String> {
 /// A URL, or a table for more.
 fn http(layers: &mut Layers<'_>, section: &Section<'_>) -> Option<Http> {
     if !section.has_table("http") {
-        return section.required(layers, "http", url).map(Http::new);
+        return section.unquoted(layers, "http", url).map(Http::new);
     }
     let section = section.table(layers, "http", &HTTP_KEYS)?;
-    let url = section.required(layers, "url", url);
+    let url = section.unquoted(layers, "url", url);
     let method = section.optional(layers, "method", "POST", |text| {
         let method: Result<Method, _> = choose(&METHODS.map(|name| (name, name)), text)?.parse();
         method.map_err(|error| error.to_string())
@@ -134,12 +134,12 @@ fn http(layers: &mut Layers<'_>, section: &Section<'_>) -> Option<Http> {
 }
 
 fn url(text: &str) -> Result<Uri, String> {
-    let wrong = |why: &str| format!("\"{}\" {why}; write http://host:port/path", text.escape_debug());
+    let wrong = |why: &str| format!("this {why}; write http://host:port/path");
     let uri: Uri = text.parse().map_err(|error| wrong(&format!("is no URL ({error})")))?;
     let authority = uri.authority().ok_or_else(|| wrong("is no URL"))?;
     match uri.scheme_str() {
-        Some("http") if authority.as_str().contains('@') => {
-            Err(wrong("has a password in it: write a header \"Authorization\" instead, from a file"))
+        _ if authority.as_str().contains('@') => {
+            Err("no URL with a password in it: write a header Authorization, from a file".to_owned())
         }
         Some("http") if !authority.host().is_empty() => Ok(uri),
         Some("https") => Err(wrong("is encrypted, which does not work yet")),

@@ -13,7 +13,7 @@ use tenure::instance::Instance;
 use tenure::jobs::command::{Command as CommandJob, LONGEST_LINE};
 use tenure::lease::{About, Balance, Input, Timing};
 use tenure::log::JobOutput;
-use tenure::schedulers::{Every, Job};
+use tenure::schedulers::{Every, Job, Policy};
 use tenure::stores::memory::Memory;
 use tenure::time::SystemClock;
 use tokio::task::JoinSet;
@@ -50,9 +50,9 @@ fn job(name: &str, script: &str) -> String {
     format!("[[job]]\nname = \"{name}\"\nevery = \"100ms\"\ncommand = {script}\n")
 }
 
-/// A job that is due once and runs a script.
+/// A job that is due once in a test and runs a script.
 fn once(name: &str, script: &str) -> String {
-    job(name, script).replace("every = \"100ms\"", "at = \"2026-01-01T00:00:00Z\"")
+    job(name, script).replace("every = \"100ms\"", "every = \"1h\"")
 }
 
 /// What the instance in a folder has started and is still there: a warden, a command, its children.
@@ -121,8 +121,10 @@ fn assert_never_beside_another(fleet: &Fleet) {
 fn a_command_is_told_of_its_run() {
     let facts = ["JOB", "TERM", "DUE", "RUN", "NODE", "ATTEMPT"];
     let script = facts.map(|fact| format!("echo {fact} $TENURE_{fact}")).join("; ");
-    let mut fleet =
-        Fleet::of("2s", &once("told", &format!("{script}; echo TO $TENURE_DEADLINE; echo MINE $MINE")));
+    let mut fleet = Fleet::of(
+        LONG_FAILOVER,
+        &once("told", &format!("{script}; echo TO $TENURE_DEADLINE; echo MINE $MINE")),
+    );
     fleet.start_with("one", &[("MINE", "of the instance")]);
     let end = ended(&fleet, "told");
     assert!(end.is("occurrence.finished"), "{end:?}");
@@ -141,7 +143,7 @@ fn a_command_is_told_of_its_run() {
 fn what_a_command_writes_becomes_log_lines_of_its_run() {
     let long = LONGEST_LINE * 3;
     let script = format!("echo out; echo err >&2; head -c {long} /dev/zero | tr '\\0' x; printf '\\nno end'");
-    let mut fleet = Fleet::of("2s", &once("talks", &script));
+    let mut fleet = Fleet::of(LONG_FAILOVER, &once("talks", &script));
     fleet.start();
     let end = ended(&fleet, "talks");
     let lines = fleet.lines().into_iter().filter(|line| line.is("job.output"));
@@ -162,7 +164,7 @@ fn the_exit_status_decides_how_a_run_ended() {
         "[[job]]\nname = \"nowhere\"\nevery = \"1h\"\ncommand = { run = [\"true\"], dir = \"missing\" }\n";
     let none = "[[job]]\nname = \"none\"\nevery = \"1h\"\ncommand = [\"no-such-program\"]\n";
     let jobs = [once("well", "exit 0"), once("badly", "exit 3"), once("killed", "kill -9 $$")].concat();
-    let mut fleet = Fleet::of("2s", &format!("{jobs}{dir}{none}"));
+    let mut fleet = Fleet::of(LONG_FAILOVER, &format!("{jobs}{dir}{none}"));
     fleet.start();
     assert!(ended(&fleet, "well").is("occurrence.finished"));
     for (job, why) in [
@@ -187,6 +189,7 @@ fn what_a_command_leaves_behind_ends_with_it() {
 
 #[test]
 fn a_command_that_closes_its_pipes_goes_on_as_long_as_the_lease_is_renewed() {
+    let _machine = machine();
     let script = format!("exec >&- 2>&-; sleep {}; : > here", 2 * FAILOVER.as_secs());
     let mut fleet = Fleet::of("2s", &once("quiet", &script));
     fleet.start();
@@ -209,7 +212,7 @@ fn a_command_that_ends_well_when_it_is_asked_has_done_its_work() {
 
 #[test]
 fn a_command_that_ignores_that_it_is_asked_is_killed_before_the_job_is_handed_over() {
-    let mut fleet = Fleet::of("2s", &job("tree", TREE));
+    let mut fleet = Fleet::of("5s", &job("tree", TREE));
     let first = fleet.start();
     let term = said(&fleet, "tree", "grown", 0).term();
     fleet.start();
@@ -218,7 +221,7 @@ fn a_command_that_ignores_that_it_is_asked_is_killed_before_the_job_is_handed_ov
     });
     fleet.node(&first).signal(Signal::TERM);
     let end = ended(&fleet, "tree");
-    assert_eq!((end.text("event"), end.text("reason")), ("occurrence.failed", "cancelled"));
+    assert_eq!((end.text("event"), end.text("reason")), ("occurrence.failed", "the job had to leave"));
     said(&fleet, "tree", "grown", term);
     assert_never_beside_another(&fleet);
 }
@@ -291,14 +294,14 @@ fn a_command_that_writes_without_end_is_cut_short_and_keeps_nobody_waiting() {
     let _machine = machine();
     let limit = 64 << 10;
     let flood = "[[job]]\nname = \"flood\"\nevery = \"1h\"\ncommand = { run = [\"sh\", \"-c\", \"yes & yes & yes\"], output = \"64KiB\" }\n";
-    let mut fleet = Fleet::of("2s", &format!("{flood}{}", job("other", "echo amen")));
+    let mut fleet = Fleet::of("10s", &format!("{flood}{}", job("other", "echo amen")));
     let node = fleet.start();
     let first = said(&fleet, "flood", "y", 0).at;
     let amens = fleet.wait("others go on", |lines| {
         let amens: Vec<_> = lines.iter().filter(|line| line.text("message") == "amen").collect();
         amens.last().is_some_and(|last| last.at > first + 2 * FAILOVER).then_some(amens.len())
     });
-    assert!(amens > 20, "{amens} runs beside a flood");
+    assert!(amens >= 5, "{amens} runs beside a flood");
     assert!(!fleet.lines().iter().any(|line| line.is("instance.lapsed") || line.is("log.lost")));
     let bytes: usize = output(&fleet, "flood").iter().map(String::len).sum();
     assert!((100..=limit).contains(&bytes), "{bytes} bytes");
@@ -327,14 +330,16 @@ fn no_secret_of_a_command_is_shown_anywhere() {
         every = "100ms"
         command = { run = ["true"], env_file = "torn.env" }
     "#;
-    let mut fleet = Fleet::of("2s", jobs);
+    let mut fleet = Fleet::of(LONG_FAILOVER, jobs);
     let script = "echo $TOKEN; echo \"$PASSWORD\" >&2; env; echo $TOKEN:$PASSWORD > got; exit 3";
     fs::write(fleet.path("keeper.sh"), script).unwrap();
     fs::write(fleet.path("token"), format!("{token}\n")).unwrap();
     fs::write(fleet.path("secret.env"), format!("# of the database\nPASSWORD='{password}'\n")).unwrap();
     fs::write(fleet.path("torn.env"), format!("PASSWORD=one\n{token}\n")).unwrap();
     let node = fleet.start_with("one", &[("TENURE_LOG", "trace")]);
-    ["keeper", "unfit", "torn"].iter().for_each(|job| drop(ended(&fleet, job)));
+    for job in ["keeper", "unfit", "torn"] {
+        ended(&fleet, job);
+    }
     assert_eq!(fs::read_to_string(fleet.path("got")).unwrap(), format!("{token}:{password}\n"));
     let written = output(&fleet, "keeper");
     for line in ["[redacted]", "TOKEN=[redacted]", "PASSWORD=[redacted]", "PLAIN=seen"] {
@@ -378,6 +383,7 @@ async fn without_a_warden_a_command_ends_with_its_run_too() {
         name: "tree".parse().unwrap(),
         schedule: Arc::new(Every::new(Duration::from_millis(100)).unwrap()),
         action: Arc::new(command),
+        policy: Policy::default(),
     };
     let instance = Instance {
         about: About { name: "one".into(), url: String::new(), version: "test".into() },

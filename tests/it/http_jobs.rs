@@ -81,9 +81,9 @@ impl Request {
     }
 }
 
-/// A job that is due once.
+/// A job that is due once in a test.
 fn job(name: &str, http: &str) -> String {
-    format!("[[job]]\nname = \"{name}\"\nat = \"2026-01-01T00:00:00Z\"\nhttp = {http}\n")
+    format!("[[job]]\nname = \"{name}\"\nevery = \"1h\"\nhttp = {http}\n")
 }
 
 /// Waits until the run of a job has ended, and returns the line that says so.
@@ -113,7 +113,7 @@ fn a_request_tells_of_its_run() {
         "{{ url = \"http://{long}/bills?month=1\", method = \"PUT\", body = \"pay\", headers = {{ X-One = \"1\" }} }}"
     );
     let jobs = [job("billing", &http), job("a b", &format!("\"http://{}\"", short.address))];
-    let mut fleet = Fleet::of("2s", &jobs.concat());
+    let mut fleet = Fleet::of("1m", &jobs.concat());
     fleet.start_with("one", &[]);
     let (request, end) = (server.request(), ended(&fleet, "billing"));
     assert!(end.is("occurrence.finished"), "{end:?}");
@@ -152,7 +152,7 @@ fn the_status_decides_how_a_run_ended() {
         job("known", &success),
         job("nobody", &format!("\"http://{nobody}/\"")),
     ];
-    let mut fleet = Fleet::of("2s", &jobs.concat());
+    let mut fleet = Fleet::of("1m", &jobs.concat());
     fleet.start();
     assert_fails(&fleet, "plain", &format!("POST {url} was answered 404 Not Found"));
     assert!(ended(&fleet, "known").is("occurrence.finished"));
@@ -165,7 +165,7 @@ fn a_redirect_is_not_followed() {
     let place = format!("http://{}/there", elsewhere.address);
     let server =
         Server::saying(&format!("HTTP/1.1 307 Away\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n"));
-    let mut fleet = Fleet::of("2s", &job("led", &format!("\"http://{}\"", server.address)));
+    let mut fleet = Fleet::of("1m", &job("led", &format!("\"http://{}\"", server.address)));
     fleet.start();
     assert_fails(&fleet, "led", &format!("it leads to {place}, where nobody follows"));
     assert!(elsewhere.requests.try_recv().is_err());
@@ -181,7 +181,7 @@ fn a_server_that_is_slow_has_its_time_and_no_more() {
         wait(stream);
     });
     let http = |server: &Server| format!("{{ url = \"http://{}\", timeout = \"300ms\" }}", server.address);
-    let mut fleet = Fleet::of("2s", &[job("silent", &http(&silent)), job("half", &http(&half))].concat());
+    let mut fleet = Fleet::of("1m", &[job("silent", &http(&silent)), job("half", &http(&half))].concat());
     fleet.start();
     assert_fails(&fleet, "silent", "was not answered within 300ms");
     assert_fails(&fleet, "half", "was not answered within 300ms");
@@ -192,11 +192,11 @@ fn of_an_answer_without_end_a_little_is_read_and_the_connection_is_closed() {
     let (tell, told) = channel();
     let server = Server::start(move |mut stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        let part = [b'x'; 1 << 16];
+        let part = vec![b'x'; 1 << 16];
         let parts = (0..1 << 16).take_while(|_| stream.write_all(&part).is_ok()).count();
         tell.send(parts * part.len()).unwrap_or_default();
     });
-    let mut fleet = Fleet::of("2s", &job("endless", &format!("\"http://{}\"", server.address)));
+    let mut fleet = Fleet::of("1m", &job("endless", &format!("\"http://{}\"", server.address)));
     fleet.start();
     assert!(ended(&fleet, "endless").is("occurrence.finished"));
     let sent = told.recv_timeout(PATIENCE).unwrap();
@@ -214,8 +214,8 @@ fn a_request_ends_before_the_job_is_handed_over() {
         tell.send(stream.read(&mut [0]).unwrap_or_default()).unwrap_or_default();
     });
     let every = job("long", &format!("\"http://{}\"", server.address));
-    let every = every.replace("at = \"2026-01-01T00:00:00Z\"", "every = \"100ms\"");
-    let mut fleet = Fleet::of("2s", &every);
+    let every = every.replace("every = \"1h\"", "every = \"100ms\"");
+    let mut fleet = Fleet::of("5s", &every);
     let first = fleet.start();
     let term = server.request().header("tenure-term").to_owned();
     fleet.start();
@@ -226,7 +226,7 @@ fn a_request_ends_before_the_job_is_handed_over() {
     let next = server.request();
     assert_ne!(next.header("tenure-term"), term);
     assert_eq!(told.try_recv(), Ok(0), "the request of the first leader is over");
-    assert_eq!(ended(&fleet, "long").text("reason"), "cancelled");
+    assert_eq!(ended(&fleet, "long").text("reason"), "the job had to leave");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn no_secret_of_a_request_is_shown_anywhere() {
             ),
         ),
     ];
-    let mut fleet = Fleet::of("2s", &jobs.concat());
+    let mut fleet = Fleet::of("1m", &jobs.concat());
     fs::write(fleet.path("token"), format!("Bearer {token}\n")).unwrap();
     fs::write(fleet.path("key"), key).unwrap();
     fs::write(fleet.path("unfit"), format!("{key}\n{token}\n")).unwrap();
