@@ -279,7 +279,8 @@ fn the_commands_of_an_instance_that_is_stopped_end_before_another_starts_them() 
 
 #[test]
 fn a_command_whose_warden_is_killed_ends_and_has_failed() {
-    let mut fleet = Fleet::of(LONG_FAILOVER, &once("guarded", "echo ready; while :; do sleep 0.1; done"));
+    let mut fleet =
+        Fleet::of(LONG_FAILOVER, &once("guarded", "sleep 0.5; echo ready; while :; do sleep 0.1; done"));
     fleet.start();
     said(&fleet, "guarded", "ready", 0);
     let (warden, _) = started(&fleet).into_iter().find(|(_, name)| name == "tenure-warden").unwrap();
@@ -399,5 +400,6 @@ async fn without_a_warden_a_command_ends_with_its_run_too() {
     eventually("it grows", async || started_in(&place).len() >= 4).await;
     handle.tell(Input::Drain).await;
     handle.stopped().await;
-    assert_eq!(started_in(&place), []);
+    // Killed is not gone yet, though it does nothing more.
+    eventually("nothing is left", async || started_in(&place).is_empty()).await;
 }

@@ -309,7 +309,7 @@ fn a_command_or_a_request_that_cannot_be_is_refused_where_it_stands() {
         ),
         ("command = { run = [\"a\"], output = \"2GiB\" }", "4:35: 2GiB is more than 1GiB"),
         ("command = [\"a\"]\nhttp = \"http://x\"", "5:8: job.a has both \"command\" and \"http\"; keep one"),
-        ("http = \"x\"", "4:8: this is no URL; write http://host:port/path"),
+        ("http = \"x\"", "4:8: this is no URL of HTTP; write http://host:port/path"),
         (
             "http = \"https://x\"",
             "4:8: this is encrypted, which does not work yet; write http://host:port/path",
@@ -320,25 +320,25 @@ fn a_command_or_a_request_that_cannot_be_is_refused_where_it_stands() {
         ),
         (
             "http = { url = \"http://x\", method = \"post\" }",
-            "4:38: \"post\" is not known here; write one of: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            "4:37: \"post\" is not known here; write one of: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         ),
         (
             "http = { url = \"http://x\", success = [\"ok\"] }",
-            "4:40: \"ok\" is no status; write \"204\" or \"2xx\"",
+            "4:39: \"ok\" is no status; write \"204\" or \"2xx\"",
         ),
-        ("http = { url = \"http://x\", timeout = \"0s\" }", "4:39: 0s is not between 1ms and 1d"),
-        ("http = { url = \"http://x\", headers.\"a b\" = \"1\" }", "4:46: \"a b\" cannot name a header"),
+        ("http = { url = \"http://x\", timeout = \"0s\" }", "4:38: 0s is not between 1ms and 1d"),
+        ("http = { url = \"http://x\", headers.\"a b\" = \"1\" }", "4:44: \"a b\" cannot name a header"),
         (
             "http = { url = \"http://x\", headers.Authorization = \"Bearer x\" }",
-            "4:54: Authorization is secret: write it into a file, and here \"file:/path/of/that/file\"",
+            "4:52: Authorization is secret: write it into a file, and here \"file:/path/of/that/file\"",
         ),
         (
             "http = { url = \"http://x\", headers.Content-Length = \"1\" }",
-            "4:55: Content-Length follows from the rest: leave it out",
+            "4:53: Content-Length follows from the rest: leave it out",
         ),
         (
             "http = { url = \"http://x\", headers.Tenure-Term = \"1\" }",
-            "4:52: headers that begin with tenure- tell of the run; take another name",
+            "4:50: headers that begin with tenure- tell of the run; take another name",
         ),
     ] {
         assert_eq!(job(body).wrong(), format!("tenure.toml:{problem}"), "{body}");
