@@ -15,6 +15,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
@@ -87,7 +88,9 @@ impl Http {
         let mut secrets = Secrets::default();
         let request = self.request(run, &mut secrets).await.map_err(JobError::Failed)?;
         let failed = |what: fmt::Arguments<'_>| {
-            JobError::Failed(secrets.redact(format!("{} {} {what}", self.method, self.url)))
+            let mut why = secrets.redact(format!("{} {} {what}", self.method, self.place()));
+            why.truncate(why.floor_char_boundary(LONGEST_LINE));
+            JobError::Failed(why)
         };
         let answer = match timeout(self.timeout, client::send(request, listen)).await {
             Ok(Ok(answer)) => answer,
@@ -106,6 +109,12 @@ impl Http {
             }
             None => failed(format_args!("was answered {status}")),
         })
+    }
+
+    /// Its URL without the query, where some keep their keys.
+    fn place(&self) -> String {
+        let host = self.url.authority().map_or("", Authority::as_str);
+        format!("http://{host}{}", self.url.path())
     }
 
     async fn request(&self, run: &Run, secrets: &mut Secrets) -> Result<Request<Full<Bytes>>, String> {

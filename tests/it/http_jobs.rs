@@ -144,11 +144,11 @@ fn a_request_tells_of_its_run() {
 #[test]
 fn the_status_decides_how_a_run_ended() {
     let server = Server::saying("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
-    let url = format!("http://{}/", server.address);
+    let url = format!("http://{}/here", server.address);
     let success = format!("{{ url = \"{url}\", success = [\"2xx\", \"404\"] }}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let jobs = [
-        job("plain", &format!("\"{url}\"")),
+        job("plain", &format!("\"{url}?key=1234\"")),
         job("known", &success),
         job("nobody", &format!("\"http://{nobody}/\"")),
     ];
