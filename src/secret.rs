@@ -2,7 +2,7 @@
 //!
 //! A configuration names the file that holds a secret, never the secret, so whatever shows the
 //! configuration can show all of it. The file is read when a job starts, and what was read lives as
-//! long as that run. What the run says passes [`Secrets::redact`] on its way to the log.
+//! long as that run. What the run says is redacted on its way to the log.
 
 use std::fs::File;
 use std::io::{self, Read};
