@@ -2,8 +2,10 @@
 
 mod flags;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use tenure::commands::step_down::step_down;
 use tenure::commands::why::why;
 use tenure::config::{self, Config, Shown, Source, Surroundings};
 use tenure::failure::Failure;
+use tenure::jobs::command::warden;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
@@ -36,6 +39,8 @@ const MOST_PROVED: u16 = 1000;
 const MOST_NEXT: usize = 1000;
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
+/// This program, even if its file was replaced since it started.
+const MYSELF: &str = "/proc/self/exe";
 
 /// One leader per job, on the datastore you already have.
 ///
@@ -71,6 +76,9 @@ enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Look),
+    /// Run the command of a job for an instance, which tells it until when
+    #[command(hide = true)]
+    Warden(Ward),
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,6 +189,14 @@ struct StepDown {
 }
 
 #[derive(Debug, Args)]
+struct Ward {
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    #[arg(required = true, last = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
 struct Prove {
     /// How long the instances run; before them, clients try the store for a sixth of it
     #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = config::duration)]
@@ -275,6 +291,10 @@ impl Cli {
                     count => Err(Failure::Other(format!("{count} of {seeds} worlds broke the law"))),
                 }
             }
+            Command::Warden(Ward { dir, command }) => wait(async {
+                let guarded = warden::guard(dir, command).await;
+                guarded.map_err(|error| Failure::Other(format!("only `tenure run` starts a warden: {error}")))
+            }),
             Command::Config(Look::Check(settings)) => print(&check(&load(&settings)?)),
             Command::Config(Look::Show(Shape { output, settings })) => {
                 let shown = load(&settings)?.shown;
@@ -324,7 +344,8 @@ fn at_most(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
 
 fn load(settings: &Settings) -> Result<Config, Failure> {
     let env = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    Ok(Config::load(&Surroundings { flags: &settings.0, env: &env, read: &config::read_file })?)
+    let warden = Some(Path::new(MYSELF));
+    Ok(Config::load(&Surroundings { flags: &settings.0, env: &env, read: &config::read_file, warden })?)
 }
 
 /// For a command whose result goes to standard output, so that its log must not.

@@ -27,7 +27,7 @@ pub use layers::{Env, Flags, Shown};
 pub use problem::{ConfigError, Problem, Source, Spot};
 pub use schedule::{LONGEST_INTERVAL, LONGEST_JITTER, moment};
 pub use words::duration;
-pub use work::{LONGEST_LINE, LONGEST_PAUSE, MOST_LINES};
+pub use work::{LONGEST_LINE, LONGEST_PAUSE, LONGEST_TIMEOUT, MOST_LINES, MOST_OUTPUT};
 
 use crate::lease::{Balance, Timing};
 use crate::log;
@@ -88,6 +88,8 @@ pub struct Surroundings<'a> {
     pub env: Env<'a>,
     /// Reads a file.
     pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// The program that has the command `warden`, if any: it runs the commands of jobs.
+    pub warden: Option<&'a Path>,
 }
 
 impl Config {
@@ -95,8 +97,8 @@ impl Config {
     pub fn load(from: &Surroundings<'_>) -> Result<Self, ConfigError> {
         let (name, text) = find_file(from)?;
         let file = File::parse(name.as_deref(), &text)?;
-        let mut layers =
-            Layers { flags: from.flags, env: from.env, file: &file, problems: Vec::new(), shown: Vec::new() };
+        let Surroundings { flags, env, warden, .. } = *from;
+        let mut layers = Layers { flags, env, warden, file: &file, problems: Vec::new(), shown: Vec::new() };
         check_keys(&mut layers);
         let config = Self::read(&mut layers);
         layers.finish(|shown| Self { shown, ..config })
@@ -157,10 +159,10 @@ fn check_keys(layers: &mut Layers<'_>) {
     let keys = settings::ALL.iter().map(|setting| setting.key).filter(|key| *key != CONFIG.key);
     let (inner, mut outer): (Vec<_>, Vec<_>) = keys.partition(|key| key.starts_with("store."));
     outer.extend(["store", "job"]);
-    section::check_keys(layers, file, &file.table, &outer, &[]);
+    section::check_keys(layers, file, &file.table, &outer);
     let inner: Vec<_> = inner.iter().filter_map(|key| key.strip_prefix("store.")).collect();
     if let Some(found) = file.find("store") {
-        section::Section::open(layers, file, found, "store", &inner, &[]);
+        section::Section::open(layers, file, found, "store", &inner);
     }
 }
 

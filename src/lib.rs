@@ -9,6 +9,7 @@
 //! * [`prove`](mod@prove) tries it all on a store of yours, [`sim`] in simulated worlds.
 //! * [`run`](mod@run) is the program; the README shows how to use it, and the library.
 
+mod client;
 pub mod commands;
 pub mod config;
 pub mod drive;
@@ -27,6 +28,7 @@ pub mod report;
 pub mod rows;
 pub mod run;
 pub mod schedulers;
+pub mod secret;
 pub mod sim;
 pub mod stores;
 pub mod time;

@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::table::{NOTHING, Printable, Table};
+use crate::client;
 use crate::lease::View;
 use crate::machine::{ClusterId, Incarnation};
-use crate::ports::{client, wire};
+use crate::ports::wire;
 use crate::report::{Brief, Job, Member};
 use crate::rows::{CLUSTER, row_of_instance, row_of_job};
 use crate::stores::{Kind, Query, Store, StoreError};

@@ -25,8 +25,6 @@ every = "1m"
 preacher = { message = "Scala is the most exciting language on the JVM" }
 "#;
 
-const LATER: [&str; 2] = ["command", "http"];
-
 /// The jobs of the file, or the two of the seed if it has none.
 pub(super) fn read(layers: &mut Layers<'_>) -> Vec<Job> {
     if let Some(listed) = layers.file.find("job") {
@@ -52,7 +50,7 @@ fn list(layers: &mut Layers<'_>, file: &File<'_>, listed: Found<'_>) -> Vec<Job>
     let mut names = BTreeMap::new();
     let mut jobs = Vec::new();
     for table in tables.iter().map(Found::from) {
-        let Some(section) = Section::open(layers, file, table, "job", &keys, &LATER) else { continue };
+        let Some(section) = Section::open(layers, file, table, "job", &keys) else { continue };
         jobs.extend(job(layers, section, &mut names));
     }
     jobs

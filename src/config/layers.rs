@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::file::File;
 use super::problem::{ConfigError, Problem, Source};
@@ -28,6 +29,7 @@ pub struct Shown {
 pub(super) struct Layers<'a> {
     pub(super) flags: &'a Flags,
     pub(super) env: Env<'a>,
+    pub(super) warden: Option<&'a Path>,
     pub(super) file: &'a File<'a>,
     pub(super) problems: Vec<Problem>,
     pub(super) shown: Vec<Shown>,

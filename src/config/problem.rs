@@ -40,6 +40,16 @@ impl Source {
             Self::Flag(_) => 3,
         }
     }
+
+    /// The same without what stands there, which may be secret.
+    pub(super) fn veiled(mut self) -> Self {
+        if let Self::File(Spot { column, width, text, .. }) = &mut self {
+            let meant = *column - 1..*column - 1 + *width;
+            let veil = |(at, c)| if meant.contains(&at) { '*' } else { c };
+            *text = text.chars().enumerate().map(veil).collect();
+        }
+        self
+    }
 }
 
 /// As `tenure config show` prints it.

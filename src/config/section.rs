@@ -1,6 +1,7 @@
 //! One table of the file: which keys it may have, and what they say.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
@@ -20,15 +21,13 @@ pub(super) struct Section<'f> {
 }
 
 impl<'f> Section<'f> {
-    /// Takes `found` for the table called `name`, and reports keys that are neither `known` nor to
-    /// come `later`.
+    /// Takes `found` for the table called `name`, and reports keys that are not `known`.
     pub(super) fn open(
         layers: &mut Layers<'_>,
         file: &'f File<'f>,
         found: Found<'f>,
         name: &str,
         known: &[&str],
-        later: &[&str],
     ) -> Option<Self> {
         let source = file.source(found.span());
         let Some(table) = found.value.as_table() else {
@@ -36,7 +35,7 @@ impl<'f> Section<'f> {
             layers.problem(source, message);
             return None;
         };
-        let strange = check_keys(layers, file, table, known, later);
+        let strange = check_keys(layers, file, table, known);
         Some(Self { file, table, source, name: name.to_owned(), strange })
     }
 
@@ -59,6 +58,19 @@ impl<'f> Section<'f> {
     ) -> Option<T> {
         match self.find(key) {
             Some(found) => self.take(layers, key, found.text(), self.source(key), parse),
+            None => self.lacks(layers, key),
+        }
+    }
+
+    /// The same, for what may be secret: no report quotes it.
+    pub(super) fn unquoted<T>(
+        &self,
+        layers: &mut Layers<'_>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match self.find(key) {
+            Some(found) => self.take(layers, key, found.text(), self.source(key).veiled(), parse),
             None => self.lacks(layers, key),
         }
     }
@@ -115,13 +127,92 @@ impl<'f> Section<'f> {
     /// The table under `key`; `None` if it is missing or no table, and reported.
     pub(super) fn table(&self, layers: &mut Layers<'_>, key: &str, known: &[&str]) -> Option<Self> {
         match self.find(key) {
-            Some(found) => Self::open(layers, self.file, found, &format!("{}.{key}", self.name), known, &[]),
+            Some(found) => Self::open(layers, self.file, found, &format!("{}.{key}", self.name), known),
             None => self.lacks(layers, key),
         }
     }
 
+    /// The texts of the list under `key`; `None` if it is missing or wrong, and reported.
+    pub(super) fn list<T>(
+        &self,
+        layers: &mut Layers<'_>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let Some(found) = self.find(key) else { return self.lacks(layers, key) };
+        let Some(items) = found.value.as_array() else {
+            let message =
+                format!("write {key} as a list, such as [\"one\", \"two\"]; found {}", found.sort());
+            layers.problem(self.source(key), message);
+            return None;
+        };
+        let mut texts = Vec::new();
+        let values: Vec<_> = items
+            .iter()
+            .map(Found::from)
+            .filter_map(|item| match item.text().and_then(|text| Ok((parse(&text)?, text))) {
+                Ok((value, text)) => {
+                    texts.push(text);
+                    Some(value)
+                }
+                Err(message) => {
+                    layers.problem(self.file.source(item.span()), message);
+                    None
+                }
+            })
+            .collect();
+        self.show(layers, key, serde_json::json!(texts).to_string(), self.source(key));
+        (values.len() == items.len()).then_some(values)
+    }
+
+    /// The same with a default.
+    pub(super) fn list_or<T>(
+        &self,
+        layers: &mut Layers<'_>,
+        key: &str,
+        default: &[&str],
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        if self.find(key).is_some() {
+            return self.list(layers, key, parse);
+        }
+        self.show(layers, key, serde_json::json!(default).to_string(), Source::Default);
+        default.iter().map(|text| parse(text).ok()).collect()
+    }
+
+    /// The names and texts of the table under `key`, which may be missing; `None` if anything in it is
+    /// wrong, and reported without quoting it.
+    pub(super) fn entries<T>(
+        &self,
+        layers: &mut Layers<'_>,
+        key: &str,
+        parse: impl Fn(&str, &str) -> Result<T, String>,
+    ) -> Option<BTreeMap<String, T>> {
+        let Some(found) = self.find(key) else { return Some(BTreeMap::new()) };
+        let Some(table) = found.value.as_table() else {
+            layers.problem(self.source(key), format!("{}.{key} is a table, not {}", self.name, found.sort()));
+            return None;
+        };
+        let source = self.file.source(found.span());
+        let inner =
+            Self { file: self.file, table, source, name: format!("{}.{key}", self.name), strange: false };
+        let names = table.keys().map(|name| name.get_ref().as_ref());
+        let mut read = |name: &str| inner.unquoted(layers, name, |text| parse(name, text));
+        let entries: BTreeMap<_, _> = names.filter_map(|name| Some((name.to_owned(), read(name)?))).collect();
+        (entries.len() == table.len()).then_some(entries)
+    }
+
+    /// Whether there is a table under `key`.
+    pub(super) fn has_table(&self, key: &str) -> bool {
+        self.find(key).is_some_and(|found| found.value.as_table().is_some())
+    }
+
     fn find(&self, key: &str) -> Option<Found<'f>> {
         self.table.get(key).map(Found::from)
+    }
+
+    fn show(&self, layers: &mut Layers<'_>, key: &str, value: String, source: Source) {
+        layers.shown.push(Shown { key: format!("{}.{key}", self.name), value, source });
     }
 
     fn lacks<T>(&self, layers: &mut Layers<'_>, key: &str) -> Option<T> {
@@ -143,7 +234,7 @@ impl<'f> Section<'f> {
         let value = text.and_then(|text| Ok((parse(&text)?, text.into_owned())));
         match value {
             Ok((parsed, value)) => {
-                layers.shown.push(Shown { key: format!("{}.{key}", self.name), value, source });
+                self.show(layers, key, value, source);
                 Some(parsed)
             }
             Err(message) => {
@@ -154,24 +245,17 @@ impl<'f> Section<'f> {
     }
 }
 
-/// Reports every key of `table` that is not `known`, saying so of those that come `later`; whether
-/// there was any.
+/// Reports every key of `table` that is not `known`; whether there was any.
 pub(super) fn check_keys(
     layers: &mut Layers<'_>,
     file: &File<'_>,
     table: &DeTable<'_>,
     known: &[&str],
-    later: &[&str],
 ) -> bool {
     let mut strange = false;
     for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
-        let name = key.get_ref().escape_debug();
-        let message = if later.contains(&key.get_ref().as_ref()) {
-            format!("\"{name}\" comes in a later version; keys that work today: {}", known.join(", "))
-        } else {
-            format!("unknown key \"{name}\"; {}", suggest(key.get_ref(), known))
-        };
-        layers.problem(file.source(key.span()), message);
+        let (name, advice) = (key.get_ref().escape_debug(), suggest(key.get_ref(), known));
+        layers.problem(file.source(key.span()), format!("unknown key \"{name}\"; {advice}"));
         strange = true;
     }
     strange

@@ -1,11 +1,9 @@
 //! Which store, and where it is.
 
-use std::path::PathBuf;
-
 use super::layers::Layers;
 use super::problem::Source;
 use super::settings::{DATABASE, EMULATOR, NAMESPACE, PATH, PROJECT, STORE};
-use super::words::{choose, label};
+use super::words::{choose, label, path};
 use crate::stores::{DatastorePlace, Place};
 
 #[derive(Clone, Copy)]
@@ -41,14 +39,6 @@ fn kind(text: &str) -> Result<Kind, String> {
             &[("sqlite", Kind::Sqlite), ("datastore", Kind::Datastore), ("memory", Kind::Memory)],
             text,
         ),
-    }
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "" => Err("a path cannot be empty".to_owned()),
-        _ if text.contains('\0') => Err("a path cannot contain a NUL character".to_owned()),
-        _ => Ok(text.into()),
     }
 }
 

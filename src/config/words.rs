@@ -1,5 +1,6 @@
 //! Words and durations: what a person writes, and what to answer when it is not understood.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How alike two words must be before one is offered for the other.
@@ -25,6 +26,31 @@ pub(super) fn suggest(text: &str, names: &[&str]) -> String {
         Some(name) if likeness(&name) > ALIKE => format!("did you mean \"{name}\"?"),
         _ => format!("write one of: {}", names.join(", ")),
     }
+}
+
+/// A place in the file system.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("a path cannot be empty".to_owned()),
+        _ if text.contains('\0') => Err("a path cannot contain a NUL character".to_owned()),
+        _ => Ok(text.into()),
+    }
+}
+
+/// The number of bytes that `text` says, such as `64KiB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let (number, unit) = split(text, |c| c.is_ascii_digit());
+    let unit = match unit {
+        "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let size = unit.and_then(|unit: usize| unit.checked_mul(number.parse().ok()?));
+    size.ok_or_else(|| {
+        format!("\"{}\" is not a size; write it like \"64KiB\" or \"1MiB\"", text.escape_debug())
+    })
 }
 
 /// The duration that `text` says: numbers with units, such as `500ms`, `10s`, `1.5s` or `1h30m`.
@@ -129,6 +155,14 @@ mod tests {
         }
         assert!(duration("99999999999999999999s").is_err());
         assert!(duration("0.1234567890s").is_err());
+    }
+
+    #[test]
+    fn sizes_are_numbers_with_units() {
+        assert_eq!([size("0B"), size("64KiB"), size("1GiB")], [Ok(0), Ok(65_536), Ok(1 << 30)]);
+        for text in ["", "64", "KiB", "64kb", "1.5MiB", "-1B", "99999999999999999999B", "99999999999999GiB"] {
+            assert!(size(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! The jobs: what is done when an occurrence is due. One file a kind.
 
+pub mod command;
+pub mod http;
 pub mod preacher;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
 
+use crate::lease::Life;
 use crate::log::JobOutput;
-use crate::machine::{JobName, RunId, Term};
-use crate::time::Wall;
+use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::time::{Instant, Wall};
 
 /// A future that a job hands out.
 pub type Work<'a> = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + 'a>>;
@@ -19,7 +23,8 @@ pub type Work<'a> = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + '
 /// What a job does.
 pub trait Action: Send + Sync + fmt::Debug {
     /// Does it once. Whoever runs it may drop the future at any moment, and has it dropped before
-    /// anybody else can lead the job: nothing may go on after that.
+    /// anybody else can lead the job: nothing may go on after that, unless the run is told that something
+    /// remains of it.
     fn run<'a>(&'a self, run: &'a Run) -> Work<'a>;
 }
 
@@ -34,10 +39,20 @@ pub struct Run {
     pub due: Wall,
     /// Which one.
     pub id: RunId,
+    /// Which try at it, counted from one.
+    pub attempt: u32,
+    /// What people call the instance that does it.
+    pub node: Arc<str>,
+    /// When the lease was to end, as things stood at the start: it moves on whenever it is renewed.
+    pub deadline: Wall,
+    /// How long it may go on.
+    pub(crate) lifeline: Lifeline,
     /// How what it says is written.
     pub(crate) output: JobOutput,
     /// Set when it is asked to end.
     pub(crate) asked: Arc<SetOnce<()>>,
+    /// Held by what goes on for a moment when it is cut off.
+    pub(crate) remains: watch::Sender<()>,
 }
 
 impl Run {
@@ -51,9 +66,60 @@ impl Run {
         drop(self.asked.set(()));
     }
 
+    /// Something of the run: it is not over while anybody holds this.
+    pub(crate) fn remains(&self) -> watch::Receiver<()> {
+        self.remains.subscribe()
+    }
+
+    /// Waits until nothing is left of what it started.
+    pub(crate) async fn over(&self) {
+        self.remains.closed().await;
+    }
+
     /// Puts a line of the job's output into the log.
     pub fn say(&self, line: &str) {
         self.output.say(&self.job, self.term, line);
+    }
+
+    /// What a job outside of this process is told of its run, by name.
+    pub(crate) fn facts(&self) -> [(&'static str, String); 7] {
+        [
+            ("JOB", self.job.to_string()),
+            ("TERM", self.term.to_string()),
+            ("DUE", self.due.to_string()),
+            ("RUN", self.id.to_string()),
+            ("DEADLINE", self.deadline.to_string()),
+            ("NODE", self.node.to_string()),
+            ("ATTEMPT", self.attempt.to_string()),
+        ]
+    }
+}
+
+/// How long a run may go on: as long as the life of the instance that started it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lifeline {
+    /// The life that may lead, as it changes.
+    pub(crate) life: watch::Receiver<Option<Life>>,
+    /// The life that started the run.
+    pub(crate) born: Option<Incarnation>,
+    /// How long before its horizon a run is cut off.
+    pub(crate) kill: Duration,
+}
+
+impl Lifeline {
+    /// When the run must be over, even if nobody could cut it off in time, unless the lease is
+    /// renewed; `None` if the life is over.
+    pub(crate) fn last_moment(&mut self) -> Option<Instant> {
+        let life = self.life.borrow_and_update().filter(|life| Some(life.incarnation) == self.born);
+        life.map(|life| life.horizon.back(self.kill / 2))
+    }
+
+    /// Waits until that moves.
+    pub(crate) async fn moved(&mut self) {
+        if self.life.changed().await.is_err() {
+            // The instance is gone: what is left of it cuts the run off.
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -63,6 +129,9 @@ pub enum JobError {
     /// What it did failed.
     #[error("{0}")]
     Failed(String),
+    /// The program that did it says so.
+    #[error("exited with code {0}")]
+    Exited(i32),
     /// It was asked to end before it had done everything.
     #[error("it was asked to end")]
     Interrupted,

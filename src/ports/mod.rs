@@ -1,6 +1,5 @@
 //! The ports: what connects a machine to its world. One file a world.
 
-pub(crate) mod client;
 mod narrate;
 pub mod store;
 pub mod wake;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use tokio::time::timeout;
 
-use super::client::ask;
+use crate::client::ask;
 use crate::machine::JobName;
 
 /// Longest time that a wake-up may take.

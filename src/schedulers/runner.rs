@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::agenda::{Agenda, Ran};
 use super::{Policy, Schedule};
 use crate::handle::{Handle, Signal};
-use crate::jobs::{Action, JobError, Run};
+use crate::jobs::{Action, JobError, Lifeline, Run};
 use crate::lease::{End, Input, Launch, Life, Timing};
 use crate::log::JobOutput;
 use crate::machine::{Incarnation, JobName, RunId, Term};
@@ -198,13 +198,13 @@ impl Runner {
             event = "occurrence.started", %job, node, term = term.0, due = %due, run = %id, attempt,
             "Started {job} due {due} on node {node}"
         );
-        let run = Run { job, term, due, id, output: self.output, asked: Arc::default() };
+        let run = self.describe(job, term, &cursor);
         let overdue = Arc::default();
         let watchdog = Watchdog {
             clock: Arc::clone(&self.clock),
             timing: self.timing,
-            life: self.handle.life(),
-            born: self.handle.life().borrow().map(|life| life.incarnation),
+            life: run.lifeline.life.clone(),
+            born: run.lifeline.born,
             run: run.clone(),
             timeout: timeout.map(|timeout| (self.clock.now() + timeout, timeout)),
             overdue: Arc::clone(&overdue),
@@ -213,14 +213,36 @@ impl Runner {
         // Whatever the job logs says which run it belongs to.
         let span = tracing::info_span!("run", job = %run.job, node, term = term.0, due = %due, run = %id);
         let life = async move {
-            tokio::select! {
+            let result = tokio::select! {
                 biased;
                 () = watchdog.bite() => Err(JobError::Interrupted),
                 result = action.run(&work) => result,
-            }
+            };
+            work.over().await;
+            result
         };
         let task = self.runs.spawn(life.instrument(span));
         self.running.insert(task.id(), (Running { run, cursor, overdue }, task));
+    }
+
+    /// What a run knows of itself that starts now.
+    fn describe(&self, job: JobName, term: Term, cursor: &Cursor) -> Run {
+        let life = *self.handle.life().borrow();
+        let left = life.map_or(Duration::ZERO, |life| life.horizon.since(self.clock.now()));
+        let born = life.map(|life| life.incarnation);
+        Run {
+            job,
+            term,
+            due: cursor.due,
+            id: cursor.run,
+            attempt: cursor.attempt,
+            node: self.node.as_str().into(),
+            deadline: self.clock.wall() + left,
+            lifeline: Lifeline { life: self.handle.life(), born, kill: self.timing.kill },
+            output: self.output,
+            asked: Arc::default(),
+            remains: watch::Sender::default(),
+        }
     }
 
     async fn ended(&mut self, done: Result<(task::Id, Result<(), JobError>), JoinError>) {
@@ -239,7 +261,7 @@ impl Runner {
                 Ran::Badly(format!("it took longer than {timeout:?}"))
             }
             (Err(JobError::Interrupted), None) => Ran::Badly("the job had to leave".to_owned()),
-            (Err(JobError::Failed(why)), _) => Ran::Badly(why),
+            (Err(why @ (JobError::Failed(_) | JobError::Exited(_))), _) => Ran::Badly(why.to_string()),
         };
         let end = self.agenda.ended(&run.job, &cursor, ran.clone(), self.now());
         let (job, node, term, due, id) = (&run.job, self.node.as_str(), run.term.0, run.due, run.id);

@@ -46,7 +46,7 @@ impl World {
             let text = path.to_str().and_then(|path| self.files.get(path)).cloned();
             text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        Config::load(&Surroundings { flags: &self.flags, env: &env, read: &read })
+        Config::load(&Surroundings { flags: &self.flags, env: &env, read: &read, warden: None })
     }
 
     fn good(&self) -> Config {
@@ -263,7 +263,7 @@ fn every_word_of_a_file_is_checked_and_says_where_it_stands() {
 #[test]
 fn every_word_of_a_job_is_checked_and_says_where_it_stands() {
     for (body, problem) in [
-        ("", "1:1: job.a has no \"preacher\", which it needs"),
+        ("", "1:1: job.a has no \"preacher\" or \"command\" or \"http\", which it needs"),
         ("preacher = \"hi\"", "4:12: job.a.preacher is a table, not a text"),
         ("preacher = {}", "4:12: job.a.preacher has no \"message\", which it needs"),
         ("preacher.mesage = \"x\"", "4:10: unknown key \"mesage\"; did you mean \"message\"?"),
@@ -286,6 +286,99 @@ fn every_word_of_a_job_is_checked_and_says_where_it_stands() {
     assert_eq!(every("367d").wrong(), "tenure.toml:3:7: 367d is not between 100ms and 366d");
     every("100ms").good();
     every("366d").good();
+}
+
+#[test]
+fn a_command_or_a_request_that_cannot_be_is_refused_where_it_stands() {
+    for (body, problem) in [
+        ("command = \"ls -l\"", "4:11: write command as a list, such as [\"one\", \"two\"]; found a text"),
+        ("command = []", "4:11: name a program first, such as [\"pg_dump\", \"--file\", \"db.sql\"]"),
+        ("command = [\"a\", [\"b\"]]", "4:17: expected a text, found a list"),
+        ("command.run = [\"a\\u0000\"]", "4:16: no program takes a NUL character"),
+        ("command.dir = \"x\"", "4:1: job.a.command has no \"run\", which it needs"),
+        ("command = { run = [\"a\"], dirr = \"x\" }", "4:26: unknown key \"dirr\"; did you mean \"dir\"?"),
+        ("command = { run = [\"a\"], env = [] }", "4:32: job.a.command.env is a table, not a list"),
+        ("command = { run = [\"a\"], env.\"A=B\" = \"1\" }", "4:38: \"A=B\" cannot name a variable"),
+        (
+            "command = { run = [\"a\"], env.TENURE_TERM = \"1\" }",
+            "4:44: variables that begin with TENURE_ tell of the run; take another name",
+        ),
+        (
+            "command = { run = [\"a\"], output = \"1MB\" }",
+            "4:35: \"1MB\" is not a size; write it like \"64KiB\" or \"1MiB\"",
+        ),
+        ("command = { run = [\"a\"], output = \"2GiB\" }", "4:35: 2GiB is more than 1GiB"),
+        ("command = [\"a\"]\nhttp = \"http://x\"", "5:8: job.a has both \"command\" and \"http\"; keep one"),
+        ("http = \"x\"", "4:8: this is no URL of HTTP; write http://host:port/path"),
+        (
+            "http = \"https://x\"",
+            "4:8: this is encrypted, which does not work yet; write http://host:port/path",
+        ),
+        (
+            "http = \"http://me:pass@x\"",
+            "4:8: no URL with a password in it: write a header Authorization, from a file",
+        ),
+        (
+            "http = { url = \"http://x\", method = \"post\" }",
+            "4:37: \"post\" is not known here; write one of: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        ),
+        (
+            "http = { url = \"http://x\", success = [\"ok\"] }",
+            "4:39: \"ok\" is no status; write \"204\" or \"2xx\"",
+        ),
+        ("http = { url = \"http://x\", timeout = \"0s\" }", "4:38: 0s is not between 1ms and 1d"),
+        ("http = { url = \"http://x\", headers.\"a b\" = \"1\" }", "4:44: \"a b\" cannot name a header"),
+        (
+            "http = { url = \"http://x\", headers.Authorization = \"Bearer x\" }",
+            "4:52: Authorization is secret: write it into a file, and here \"file:/path/of/that/file\"",
+        ),
+        (
+            "http = { url = \"http://x\", headers.Content-Length = \"1\" }",
+            "4:53: Content-Length follows from the rest: leave it out",
+        ),
+        (
+            "http = { url = \"http://x\", headers.Tenure-Term = \"1\" }",
+            "4:50: headers that begin with tenure- tell of the run; take another name",
+        ),
+    ] {
+        assert_eq!(job(body).wrong(), format!("tenure.toml:{problem}"), "{body}");
+    }
+}
+
+#[test]
+fn no_mistake_quotes_what_may_be_secret() {
+    for body in [
+        "http = \"https://me:hunter22@x\"",
+        "http = { url = \"http://x\", headers.Authorization = \"Bearer hunter22\" }",
+        "command = { run = [\"a\"], env = { TENURE_A = \"hunter22\" } }",
+    ] {
+        let Err(error) = job(body).load() else { panic!("nothing is wrong") };
+        assert!(!error.to_string().contains("hunter22") && error.to_string().contains("**"), "{error}");
+    }
+}
+
+#[test]
+fn a_command_and_a_request_are_short_to_write_and_complete_to_show() {
+    let shown = |body: &str| {
+        let shown = job(body).good().shown.into_iter();
+        let work =
+            shown.filter(|one| ["job.a.command", "job.a.http"].iter().any(|key| one.key.starts_with(key)));
+        work.map(|one| format!("{} {}", one.key, one.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("command = [\"ls\", \"-l\"]"), [r#"job.a.command ["ls","-l"]"#]);
+    assert_eq!(shown("http = \"http://x\""), ["job.a.http http://x"]);
+    assert_eq!(
+        shown("command = { run = [\"ls\"], env = { A = \"file:/run/a\", B = \"b\" } }"),
+        [
+            r#"job.a.command.run ["ls"]"#,
+            "job.a.command.env.A file:/run/a",
+            "job.a.command.env.B b",
+            "job.a.command.output 1MiB"
+        ]
+    );
+    let http = shown("http = { url = \"http://x\" }");
+    let defaults = ["method POST", "body ", "success [\"2xx\"]", "timeout 30s"];
+    assert_eq!(http[1..], defaults.map(|default| format!("job.a.http.{default}")));
 }
 
 #[test]

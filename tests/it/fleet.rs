@@ -65,14 +65,21 @@ impl Line {
 impl Fleet {
     /// A fleet with `jobs` jobs, each due `every` so often, on an SQLite file of its own.
     pub(crate) fn new(failover: &str, jobs: usize, every: &str) -> Self {
-        let folder = Folder::new();
-        let config = folder.0.join("tenure.toml");
-        let mut text = format!("failover = \"{failover}\"\ncluster = \"fleet\"\n");
+        let mut text = String::new();
         for job in 0..jobs {
             let preacher = "{ message = \"amen\", times = 1 }";
             writeln!(text, "[[job]]\nname = \"job-{job}\"\nevery = \"{every}\"\npreacher = {preacher}")
                 .unwrap();
         }
+        Self::of(failover, &text)
+    }
+
+    /// A fleet with these jobs, as the file lists them. `$PWD` is where it is.
+    pub(crate) fn of(failover: &str, jobs: &str) -> Self {
+        let folder = Folder::new();
+        let config = folder.0.join("tenure.toml");
+        let jobs = jobs.replace("$PWD", folder.0.to_str().unwrap());
+        let text = format!("failover = \"{failover}\"\ncluster = \"fleet\"\n{jobs}");
         std::fs::write(&config, text).unwrap();
         let env = vec![
             ("TENURE_STORE".to_owned(), "sqlite".to_owned()),
@@ -129,6 +136,17 @@ impl Fleet {
         command.args(arguments).arg("--config").arg(&self.config).current_dir(&self.folder.0);
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         command
+    }
+
+    /// A file where the processes run.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.0.join(name)
+    }
+
+    /// What the program prints for another command of it.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     }
 
     /// Everything logged so far.

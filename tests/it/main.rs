@@ -11,6 +11,7 @@
 mod calendar;
 mod cli;
 mod clocks;
+mod command_jobs;
 mod commands;
 mod compose;
 mod config;
@@ -26,6 +27,7 @@ mod folder;
 mod fuzz;
 mod history;
 mod http;
+mod http_jobs;
 mod instance;
 mod log;
 mod looks;
