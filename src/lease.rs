@@ -122,7 +122,7 @@ pub enum Balance {
 }
 
 /// The lease machine of one instance, for all of its jobs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     timing: Timing,
     about: About,
@@ -181,7 +181,7 @@ pub struct Lease {
 }
 
 /// The cluster's row, as it was last read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Met {
     version: Version,
     row: Cluster,

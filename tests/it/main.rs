@@ -25,6 +25,7 @@ mod fuzz;
 mod http;
 mod instance;
 mod log;
+mod model;
 mod mutants;
 mod prove;
 mod scale;
