@@ -127,7 +127,7 @@ pub enum Balance {
 }
 
 /// The lease machine of one instance, for all of its jobs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     timing: Timing,
     about: About,
@@ -190,7 +190,7 @@ pub struct Lease {
 }
 
 /// The cluster's row, as it was last read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Met {
     version: Version,
     row: Cluster,

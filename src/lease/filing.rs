@@ -16,7 +16,7 @@ use crate::time::{Instant, Wall};
 pub(super) const MOST_UNFILED: usize = 32;
 
 /// How far the entries of a job's row are filed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Filing {
     /// The due times of entries that stand in the history.
     done: Vec<Wall>,

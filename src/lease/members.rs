@@ -15,7 +15,7 @@ use crate::stores::Version;
 use crate::time::Instant;
 
 /// All members but ourselves.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Members {
     seen: BTreeMap<Incarnation, Sighting>,
     /// When the newest read that was taken in was sent.
@@ -25,7 +25,7 @@ pub(super) struct Members {
 }
 
 /// What is known of one member.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sighting {
     version: Version,
     /// One that cannot be understood is alive, but nobody to deal with.

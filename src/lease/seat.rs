@@ -14,7 +14,7 @@ use crate::stores::Version;
 use crate::time::{Instant, Wall};
 
 /// What one instance knows and wants of one job.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seat {
     /// The row, as last seen.
     pub(super) row: Lease,

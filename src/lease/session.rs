@@ -6,7 +6,7 @@ use crate::stores::Version;
 use crate::time::Instant;
 
 /// Where this instance stands with the store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Session {
     /// It asks which store this is.
     Meeting,
@@ -23,7 +23,7 @@ pub(super) enum Session {
 }
 
 /// A living member row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     /// Which life this is.
     pub(super) me: Incarnation,

@@ -31,6 +31,7 @@ mod http_jobs;
 mod instance;
 mod log;
 mod looks;
+mod model;
 mod mutants;
 mod orders;
 mod prove;
