@@ -1,6 +1,7 @@
 //! The command line.
 
 mod flags;
+mod jobs;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -11,10 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
-use tenure::commands::history::history;
-use tenure::commands::next::next;
 use tenure::commands::nodes::nodes;
-use tenure::commands::order::{Order, order};
 use tenure::commands::status::status;
 use tenure::commands::step_down::step_down;
 use tenure::commands::why::why;
@@ -24,19 +22,17 @@ use tenure::jobs::command::warden;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
-use tenure::schedulers::policy::MOST_KEPT;
 use tenure::sim;
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
 use flags::Settings;
+use jobs::Jobs;
 
 /// Most instances of one `tenure prove`.
 const MOST_INSTANCES: u16 = 100;
 /// Most jobs of one `tenure prove`.
 const MOST_PROVED: u16 = 1000;
-/// Most due times of one `tenure jobs next`.
-const MOST_NEXT: usize = 1000;
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// This program, even if its file was replaced since it started.
@@ -87,68 +83,6 @@ enum Look {
     Check(Settings),
     /// Print every value and where it comes from
     Show(Shape),
-}
-
-#[derive(Debug, Subcommand)]
-enum Jobs {
-    /// Show who leads which job, like `tenure status`
-    List(Shape),
-    /// Show what became of a job's due times, the newest first
-    History(History),
-    /// Show when a job is due next
-    Next(Next),
-    /// Let nothing of a job start by its schedule; what runs goes on
-    Pause(Target),
-    /// Go on after a pause; what was due meanwhile is skipped
-    Resume(Target),
-    /// Leave out the next due time of a job
-    SkipNext(Target),
-    /// Run a job once though it is not due
-    Run(Target),
-    /// Answer for a job that is held because its leader vanished during a run
-    Ack(Ack),
-}
-
-#[derive(Debug, Args)]
-struct Target {
-    /// Which job
-    job: JobName,
-    #[command(flatten)]
-    settings: Settings,
-}
-
-#[derive(Debug, Args)]
-struct Ack {
-    #[command(flatten)]
-    target: Target,
-    /// Run it again; otherwise it is left as it is
-    #[arg(long)]
-    rerun: bool,
-}
-
-#[derive(Debug, Args)]
-struct History {
-    /// Which job
-    job: JobName,
-    /// How many accounts
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = at_most(MOST_KEPT))]
-    most: usize,
-    /// Only of what was due before that
-    #[arg(long, value_name = "TIME", value_parser = config::moment)]
-    before: Option<Wall>,
-    #[command(flatten)]
-    shape: Shape,
-}
-
-#[derive(Debug, Args)]
-struct Next {
-    /// Which job
-    job: JobName,
-    /// How many due times
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 5, value_parser = at_most(MOST_NEXT))]
-    most: usize,
-    #[command(flatten)]
-    shape: Shape,
 }
 
 #[derive(Debug, Args)]
@@ -236,27 +170,9 @@ impl Cli {
                 start_log(&config, Destination::Stdout);
                 wait(tenure::run::run(config))
             }
-            Command::Status(shape) | Command::Jobs(Jobs::List(shape)) => {
-                shape.show(async |store, _| Ok(status(store, &SystemClock).await?))
-            }
+            Command::Status(shape) => shape.show(async |store, _| Ok(status(store, &SystemClock).await?)),
+            Command::Jobs(jobs) => jobs.run(),
             Command::Nodes(shape) => shape.show(async |store, _| Ok(nodes(store).await?)),
-            Command::Jobs(Jobs::History(History { job, most, before, shape })) => {
-                shape.show(async |store, _| Ok(history(store, &job, before, most).await?))
-            }
-            Command::Jobs(Jobs::Next(Next { job, most, shape })) => shape.show(async |store, config| {
-                let known = config.jobs.iter().find(|known| known.name == job);
-                let unknown =
-                    || Failure::Other(format!("this configuration has no job {job}, only the store may"));
-                let schedule = &known.ok_or_else(unknown)?.schedule;
-                Ok(next(store, &job, &**schedule, SystemClock.wall(), most).await?)
-            }),
-            Command::Jobs(Jobs::Pause(target)) => target.order(Order::Pause),
-            Command::Jobs(Jobs::Resume(target)) => target.order(Order::Resume),
-            Command::Jobs(Jobs::SkipNext(target)) => target.order(Order::Skip),
-            Command::Jobs(Jobs::Run(target)) => target.order(Order::Run),
-            Command::Jobs(Jobs::Ack(Ack { target, rerun })) => {
-                target.order(if rerun { Order::Rerun } else { Order::Leave })
-            }
             Command::Why(Why { job, at, shape }) => {
                 let at = at.unwrap_or_else(|| SystemClock.wall());
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
@@ -319,26 +235,6 @@ impl Shape {
             Output::Table => print(&found.to_string()),
             Output::Json => print(&serde_json::json!(found).to_string()),
         }
-    }
-}
-
-impl Target {
-    /// Gives an order for the job, in the configured store.
-    fn order(self, what: Order) -> Result<(), Failure> {
-        let config = load_quietly(&self.settings)?;
-        let ordered = wait(async {
-            let store = open(&config).await?;
-            Ok(order(&*store, &self.job, what, SystemClock.wall()).await?)
-        })?;
-        print(&ordered.to_string())
-    }
-}
-
-/// From one on, and no more than that.
-fn at_most(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
-    move |text| match text.parse() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("give a number from 1 to {most}")),
     }
 }
 
