@@ -2,21 +2,28 @@
 
 mod flags;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+use tenure::commands::history::history;
+use tenure::commands::next::next;
+use tenure::commands::nodes::nodes;
 use tenure::commands::status::status;
 use tenure::commands::step_down::step_down;
+use tenure::commands::why::why;
 use tenure::config::{self, Config, Shown, Source, Surroundings};
 use tenure::failure::Failure;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
+use tenure::schedulers::policy::MOST_KEPT;
 use tenure::sim;
 use tenure::stores::{self, Place};
-use tenure::time::SystemClock;
+use tenure::time::{Clock, SystemClock, Wall};
 
 use flags::Settings;
 
@@ -24,6 +31,8 @@ use flags::Settings;
 const MOST_INSTANCES: u16 = 100;
 /// Most jobs of one `tenure prove`.
 const MOST_PROVED: u16 = 1000;
+/// Most due times of one `tenure jobs next`.
+const MOST_NEXT: usize = 1000;
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
@@ -45,6 +54,13 @@ enum Command {
     Run(Settings),
     /// Show who leads which job
     Status(Shape),
+    /// Look at jobs and at what became of their due times
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Say why a job did or did not run
+    Why(Why),
+    /// Show the instances
+    Nodes(Shape),
     /// Ask the leader of a job to give it to another instance
     StepDown(StepDown),
     /// Try the store, run instances on it, hurt them, and check that no job ever has two leaders
@@ -62,6 +78,52 @@ enum Look {
     Check(Settings),
     /// Print every value and where it comes from
     Show(Shape),
+}
+
+#[derive(Debug, Subcommand)]
+enum Jobs {
+    /// Show who leads which job, like `tenure status`
+    List(Shape),
+    /// Show what became of a job's due times, the newest first
+    History(History),
+    /// Show when a job is due next
+    Next(Next),
+}
+
+#[derive(Debug, Args)]
+struct History {
+    /// Which job
+    job: JobName,
+    /// How many accounts
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = at_most(MOST_KEPT))]
+    most: usize,
+    /// Only of what was due before that
+    #[arg(long, value_name = "TIME", value_parser = config::moment)]
+    before: Option<Wall>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+#[derive(Debug, Args)]
+struct Next {
+    /// Which job
+    job: JobName,
+    /// How many due times
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 5, value_parser = at_most(MOST_NEXT))]
+    most: usize,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+#[derive(Debug, Args)]
+struct Why {
+    /// Which job
+    job: JobName,
+    /// At which time; now if not given
+    #[arg(long, value_name = "TIME", value_parser = config::moment)]
+    at: Option<Wall>,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 #[derive(Debug, Args)]
@@ -130,16 +192,23 @@ impl Cli {
                 start_log(&config, Destination::Stdout);
                 wait(tenure::run::run(config))
             }
-            Command::Status(shape) => {
-                let config = load_quietly(&shape.settings)?;
-                let status = wait(async {
-                    let store = open(&config).await?;
-                    Ok(status(&*store, &SystemClock).await?)
-                })?;
-                match shape.output {
-                    Output::Table => print(&status.to_string()),
-                    Output::Json => print(&serde_json::json!(status).to_string()),
-                }
+            Command::Status(shape) | Command::Jobs(Jobs::List(shape)) => {
+                shape.show(async |store, _| Ok(status(store, &SystemClock).await?))
+            }
+            Command::Nodes(shape) => shape.show(async |store, _| Ok(nodes(store).await?)),
+            Command::Jobs(Jobs::History(History { job, most, before, shape })) => {
+                shape.show(async |store, _| Ok(history(store, &job, before, most).await?))
+            }
+            Command::Jobs(Jobs::Next(Next { job, most, shape })) => shape.show(async |store, config| {
+                let known = config.jobs.iter().find(|known| known.name == job);
+                let unknown =
+                    || Failure::Other(format!("this configuration has no job {job}, only the store may"));
+                let schedule = &known.ok_or_else(unknown)?.schedule;
+                Ok(next(store, &job, &**schedule, SystemClock.wall(), most).await?)
+            }),
+            Command::Why(Why { job, at, shape }) => {
+                let at = at.unwrap_or_else(|| SystemClock.wall());
+                shape.show(async |store, _| Ok(why(store, &job, at).await?))
             }
             Command::StepDown(StepDown { job, to, settings }) => {
                 let config = load_quietly(&settings)?;
@@ -180,6 +249,29 @@ impl Cli {
                 }
             }
         }
+    }
+}
+
+impl Shape {
+    /// Prints what a look at the configured store finds.
+    fn show<T: Display + Serialize>(
+        &self,
+        look: impl AsyncFnOnce(&dyn stores::Store, &Config) -> Result<T, Failure>,
+    ) -> Result<(), Failure> {
+        let config = load_quietly(&self.settings)?;
+        let found = wait(async { look(&*open(&config).await?, &config).await })?;
+        match self.output {
+            Output::Table => print(&found.to_string()),
+            Output::Json => print(&serde_json::json!(found).to_string()),
+        }
+    }
+}
+
+/// From one on, and no more than that.
+fn at_most(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("give a number from 1 to {most}")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why the program ends other than well, and the exit code that says so to scripts.
 
+use crate::commands::lookup::LookupError;
 use crate::commands::step_down::StepDownError;
 use crate::config::ConfigError;
 use crate::stores::StoreError;
@@ -14,6 +15,9 @@ pub enum Failure {
     /// The store did not answer, or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The job was not found.
+    #[error(transparent)]
+    Lookup(LookupError),
     /// The job stays where it is.
     #[error(transparent)]
     StepDown(StepDownError),
@@ -29,7 +33,7 @@ impl Failure {
     /// Its exit code: those of sysexits.h, which a supervisor can tell apart.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Other(_) | Self::Store(StoreError::Unfit(_)) => 1,
+            Self::Other(_) | Self::Lookup(_) | Self::Store(StoreError::Unfit(_)) => 1,
             Self::Config(error) if error.is_usage() => 2,
             Self::Store(StoreError::Unreachable(_)) => 69,
             Self::StepDown(error) => {
@@ -49,5 +53,11 @@ impl Failure {
 impl From<StepDownError> for Failure {
     fn from(error: StepDownError) -> Self {
         if let StepDownError::Store(error) = error { Self::Store(error) } else { Self::StepDown(error) }
+    }
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        if let LookupError::Store(error) = error { Self::Store(error) } else { Self::Lookup(error) }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{self, Cursor, RunState, Wish};
+use crate::rows::{self, Cursor, Entry, Fate, RunState, Wish};
 use crate::schedulers::Schedule;
 use crate::time::Wall;
 
@@ -103,12 +103,70 @@ pub struct Last {
     /// When it was due.
     #[serde(serialize_with = "text")]
     pub due: Wall,
+    /// Which attempt at it, counted from one.
+    pub attempt: u32,
     /// Which launch it was.
     pub run: RunId,
     /// Under which term.
     pub term: Term,
     /// How it went.
     pub state: RunState,
+}
+
+impl From<&Cursor> for Last {
+    fn from(&Cursor { due, attempt, run, term, state, .. }: &Cursor) -> Self {
+        Self { due, attempt, run, term, state }
+    }
+}
+
+/// What became of a due time, or of several in a row.
+#[derive(Clone, Debug, Serialize)]
+pub struct Account {
+    /// The due time, or the first of them.
+    #[serde(serialize_with = "text")]
+    pub due: Wall,
+    /// The last of them.
+    #[serde(serialize_with = "text")]
+    pub last: Wall,
+    /// How many they are.
+    pub count: u64,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why, where that does not go without saying.
+    pub reason: String,
+    /// Who led.
+    pub node: String,
+    /// Under which term.
+    pub term: Term,
+    /// The last attempt at it, if there was one.
+    pub run: Option<RunId>,
+    /// Counted from one.
+    pub attempt: Option<u32>,
+    /// When that was recorded.
+    #[serde(serialize_with = "maybe_text")]
+    pub started: Option<Wall>,
+    /// When it ended, if anybody knows.
+    #[serde(serialize_with = "maybe_text")]
+    pub ended: Option<Wall>,
+}
+
+impl From<Entry> for Account {
+    fn from(entry: Entry) -> Self {
+        let Entry { due, last, count, fate, reason, node, term, run } = entry;
+        Self {
+            due,
+            last,
+            count,
+            fate,
+            reason,
+            node,
+            term,
+            run: run.as_ref().map(|run| run.run),
+            attempt: run.as_ref().map(|run| run.attempt),
+            started: run.as_ref().map(|run| run.started),
+            ended: run.and_then(|run| run.ended),
+        }
+    }
 }
 
 impl Member {
@@ -127,7 +185,6 @@ impl Member {
 impl Job {
     /// What a lease row says of its job.
     pub fn new(job: JobName, row: &rows::Lease) -> Self {
-        let cursor = row.cursor.as_ref();
         Self {
             job,
             leader: row.leader.clone(),
@@ -136,7 +193,7 @@ impl Job {
             term: row.term,
             since: (row.term > Term::default()).then_some(row.since),
             horizon: None,
-            last: cursor.map(|&Cursor { due, run, term, state, .. }| Last { due, run, term, state }),
+            last: row.cursor.as_ref().map(Last::from),
             next: None,
             next_in: None,
             stepping_down: matches!(row.wish, Some(Wish::StepDown { .. })),

@@ -1,4 +1,10 @@
 //! Commands that do one thing and end, without an instance of their own. One file a command.
 
+pub mod history;
+pub mod lookup;
+pub mod next;
+pub mod nodes;
 pub mod status;
 pub mod step_down;
+mod table;
+pub mod why;

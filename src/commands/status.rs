@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::table::{NOTHING, Printable, Table};
 use crate::lease::View;
 use crate::machine::{ClusterId, Incarnation};
 use crate::ports::{client, wire};
@@ -23,8 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MOST_ASKED: usize = 100;
 /// Where members say what they know.
 const PATH: &str = "/api/v1/status";
-/// What stands for nothing in the table.
-const NOTHING: &str = "-";
 /// The columns of the table.
 const COLUMNS: [&str; 7] = ["JOB", "LEADER", "TERM", "SINCE", "HORIZON", "LAST", "NEXT"];
 
@@ -161,12 +160,7 @@ impl Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = vec![COLUMNS.map(str::to_owned)];
         lines.extend(self.jobs.iter().map(|job| cells(job, self.now)));
-        let widths: [usize; 7] =
-            std::array::from_fn(|i| lines.iter().map(|line| line[i].chars().count()).max().unwrap_or(0));
-        for line in lines {
-            let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
-        }
+        write!(f, "{}", Table(lines))?;
         self.problems.iter().try_for_each(|problem| writeln!(f, "! {problem}"))
     }
 }
@@ -190,19 +184,4 @@ fn cells(job: &Job, now: Wall) -> [String; 7] {
             .map_or_else(nothing, |last| format!("{} ago, {}", Brief(now.since(last.due)), last.state)),
         job.next_in.map_or_else(nothing, |left| format!("in {}", Brief(left))),
     ]
-}
-
-/// Text from the store, without what a terminal would obey.
-struct Printable<'a>(&'a str);
-
-impl Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())
-            } else {
-                write!(f, "{character}")
-            }
-        })
-    }
 }

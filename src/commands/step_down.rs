@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::lookup::{lease_key, meant, suggestion};
 use crate::lease::{Found, View};
 use crate::machine::{Incarnation, JobName, Term};
 use crate::ports::wake::wake;
@@ -19,8 +20,6 @@ use crate::stores::{Change, Fields, Key, Kind, Outcome, Query, Store, StoreError
 const MOST_ATTEMPTS: usize = 10;
 /// From one look at the row to the next.
 const POLL: Duration = Duration::from_millis(50);
-/// A name that is less like the one given is no suggestion.
-const ALIKE: f64 = 0.7;
 /// Digits that an incarnation is known by at least.
 const SHORTEST_PREFIX: usize = 8;
 
@@ -167,7 +166,9 @@ async fn wish(store: &dyn Store, job: &JobName, to: Option<&str>) -> Result<(Lea
     for _ in 0..MOST_ATTEMPTS {
         let query = Query { keys: vec![lease_key(job)], kinds: vec![Kind::Member], ..Query::default() };
         let View { members, mut leases, .. } = wire::view(store.read(query).await?);
-        let Some((_, found)) = leases.pop() else { return Err(unknown_job(store, job).await?) };
+        let Some((_, found)) = leases.pop() else {
+            return Err(StepDownError::UnknownJob { job: job.clone(), meant: meant(store, job).await? });
+        };
         let row = found.row.map_err(|why| StepDownError::Unreadable(job.clone(), why))?;
         let members: Vec<_> =
             members.into_iter().filter_map(|(id, found)| Some((id, found.row.ok()?))).collect();
@@ -261,23 +262,6 @@ async fn watch(store: &dyn Store, job: &JobName, before: &Lease, from: &str) -> 
 async fn write(store: &dyn Store, key: Key, base: Version, fields: Fields) -> Result<bool, StoreError> {
     let outcomes = store.commit(vec![Change { key, base, fields: Some(fields) }]).await?;
     Ok(matches!(outcomes.first(), Some(Outcome::Done(_))))
-}
-
-async fn unknown_job(store: &dyn Store, job: &JobName) -> Result<StepDownError, StoreError> {
-    let query = Query { kinds: vec![Kind::Lease], ..Query::default() };
-    let leases = wire::view(store.read(query).await?).leases.into_iter();
-    let alike = leases.map(|(known, _)| (strsim::jaro_winkler(job.as_str(), known.as_str()), known));
-    let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0));
-    let meant = nearest.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, known)| known);
-    Ok(StepDownError::UnknownJob { job: job.clone(), meant })
-}
-
-fn lease_key(job: &JobName) -> Key {
-    Key::new(Kind::Lease, job.as_str())
-}
-
-fn suggestion(meant: Option<&JobName>) -> String {
-    meant.map(|meant| format!(": did you mean {meant}?")).unwrap_or_default()
 }
 
 fn names(names: &[String]) -> String {

@@ -70,7 +70,7 @@ fn of_kind(
         }
         _ => {
             section.misplaced(layers, &["gap", "overlap"], "cron", "at");
-            Arc::new(At(section.required(layers, "at", |text| moment(text, zone))?))
+            Arc::new(At(section.required(layers, "at", |text| moment_in(text, zone))?))
         }
     })
 }
@@ -94,8 +94,13 @@ fn zone(text: &str) -> Result<TimeZone, String> {
     })
 }
 
+/// A moment that says its own offset or zone, or is a civil time of UTC.
+pub fn moment(text: &str) -> Result<Wall, String> {
+    moment_in(text, &TimeZone::UTC)
+}
+
 /// A moment that says its own offset or zone, or is a civil time of the job's.
-fn moment(text: &str, zone: &TimeZone) -> Result<Wall, String> {
+fn moment_in(text: &str, zone: &TimeZone) -> Result<Wall, String> {
     let absolute = text.parse::<Timestamp>();
     let zoned = || text.parse::<Zoned>().map(|zoned| zoned.timestamp());
     let civil = || text.parse::<DateTime>().and_then(|civil| zone.to_timestamp(civil));

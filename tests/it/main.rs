@@ -28,6 +28,7 @@ mod history;
 mod http;
 mod instance;
 mod log;
+mod looks;
 mod mutants;
 mod prove;
 #[cfg(feature = "datastore")]

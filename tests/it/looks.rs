@@ -1,0 +1,120 @@
+//! The commands that look: the accounts of a job, why it ran or did not, when it is due next, who is there.
+
+use std::time::Duration;
+
+use tenure::commands::history::history;
+use tenure::commands::lookup::LookupError;
+use tenure::commands::next::next;
+use tenure::commands::nodes::nodes;
+use tenure::commands::why::why;
+use tenure::machine::{Incarnation, JobName, RunId, Term};
+use tenure::rows::{Cursor, Entry, Fate, Lease, Run, RunState, encode};
+use tenure::schedulers::{Every, Schedule};
+use tenure::stores::memory::Memory;
+use tenure::stores::{Change, Fields, Key, Kind, Store, Version};
+use tenure::time::Wall;
+
+fn job(name: &str) -> JobName {
+    JobName::new(name).unwrap()
+}
+
+fn at(minute: i64) -> Wall {
+    Wall::from_nanos(minute * 60_000_000_000)
+}
+
+fn minute() -> Every {
+    Every::new(Duration::from_mins(1)).unwrap()
+}
+
+fn cursor(due: i64, state: RunState) -> Cursor {
+    Cursor {
+        due: at(due),
+        attempt: 1,
+        run: RunId(7),
+        term: Term(3),
+        node: "owl".to_owned(),
+        at: at(due),
+        state,
+        again: None,
+        schedule: minute().fingerprint(),
+    }
+}
+
+fn entry(due: i64, fate: Fate, reason: &str) -> Entry {
+    cursor(due, RunState::Finished).entry(fate, reason, Some(at(due)))
+}
+
+async fn put(store: &Memory, key: Key, fields: Fields) {
+    store.commit(vec![Change { key, base: Version::ABSENT, fields: Some(fields) }]).await.unwrap();
+}
+
+/// A job of which three entries are filed, one of them stands in its row still with one that is not,
+/// and a run goes on.
+async fn scene() -> Memory {
+    let store = Memory::new();
+    let missed = Entry { last: at(3), count: 2, ..entry(2, Fate::Missed, "nobody led the job then") };
+    for entry in [entry(1, Fate::Ran, ""), missed.clone(), entry(4, Fate::Failed, "it broke")] {
+        let id = Run::id(&job("bill"), entry.due);
+        put(&store, Key::new(Kind::Run, id), encode(&Run::new(entry))).await;
+    }
+    let ledger =
+        vec![entry(4, Fate::Failed, "it broke"), entry(5, Fate::Unknown, "its leader vanished during it")];
+    let row = Lease {
+        holder: Some(Incarnation(1)),
+        leader: Some("owl".to_owned()),
+        term: Term(3),
+        cursor: Some(cursor(6, RunState::Started)),
+        ledger,
+        ..Lease::unborn()
+    };
+    put(&store, Key::new(Kind::Lease, "bill"), encode(&row)).await;
+    store
+}
+
+#[tokio::test]
+async fn every_due_time_is_told_once_whether_it_is_filed_or_not() {
+    let store = scene().await;
+    let found = history(&store, &job("bill"), None, 10).await.unwrap();
+    let told: Vec<_> = found.accounts.iter().map(|account| (account.due, account.fate)).collect();
+    let expected = [(at(5), Fate::Unknown), (at(4), Fate::Failed), (at(2), Fate::Missed), (at(1), Fate::Ran)];
+    assert_eq!(told, expected);
+    assert_eq!(found.open.as_ref().map(|open| open.due), Some(at(6)));
+    let table = found.to_string();
+    assert!(table.contains("started") && table.contains("; 2 times, until 1970-01-01T00:03:00"), "{table}");
+    let newest = history(&store, &job("bill"), Some(at(5)), 2).await.unwrap();
+    assert_eq!(newest.accounts.iter().map(|account| account.due).collect::<Vec<_>>(), [at(4), at(2)]);
+}
+
+#[tokio::test]
+async fn it_is_told_why_a_job_did_or_did_not_run() {
+    let store = scene().await;
+    let because = async |minute| why(&store, &job("bill"), at(minute)).await.unwrap().to_string();
+    assert!(because(0).await.contains("was never due by then"));
+    assert!(because(1).await.contains("it ran on owl"));
+    assert!(because(3).await.contains("missed, because nobody led the job then"));
+    assert!(because(4).await.contains("it failed on owl, because it broke"));
+    assert!(because(5).await.contains("nobody knows how it ended"));
+    assert!(because(9).await.contains("attempt 1, at term 3, is started"));
+}
+
+#[tokio::test]
+async fn the_next_due_times_follow_the_cursor() {
+    let store = scene().await;
+    let found = next(&store, &job("bill"), &minute(), at(6), 2).await.unwrap();
+    assert_eq!(found.due, [at(7).to_string(), at(8).to_string()]);
+    let later = next(&store, &job("bill"), &minute(), at(100), 1).await.unwrap();
+    assert_eq!(later.due, [at(101).to_string()]);
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_there_is_guessed_at() {
+    let store = scene().await;
+    let error = history(&store, &job("bil"), None, 1).await.unwrap_err();
+    assert_eq!(error, LookupError::Unknown { job: job("bil"), meant: Some(job("bill")) });
+    assert_eq!(error.to_string(), "there is no job bil in this store: did you mean bill?");
+}
+
+#[tokio::test]
+async fn an_instance_that_has_no_row_is_not_listed() {
+    assert_eq!(nodes(&scene().await).await.unwrap().nodes.len(), 0);
+}
