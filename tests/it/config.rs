@@ -448,8 +448,15 @@ fn an_emulator_needs_a_host_and_a_port() {
 
 #[test]
 fn an_unusable_filter_is_refused() {
-    let wrong = World::default().env("TENURE_LOG", "tenure=loud").wrong();
-    assert!(wrong.starts_with("TENURE_LOG: ") && wrong.contains("write it like \"info\""), "{wrong}");
+    for filter in ["tenure=loud", "dbug", "info,loud", "=["] {
+        let wrong = World::default().env("TENURE_LOG", filter).wrong();
+        assert!(wrong.starts_with("TENURE_LOG: ") && wrong.contains("write it like \"info\""), "{wrong}");
+    }
+    for filter in
+        ["debug", "INFO", "off", "3", "tenure", "tenure::drive", "warn,tenure::drive=debug", "info,h2"]
+    {
+        World::default().env("TENURE_LOG", filter).good();
+    }
 }
 
 #[test]
