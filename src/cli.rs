@@ -176,7 +176,7 @@ struct Prove {
 #[derive(Debug, Args)]
 struct Sim {
     /// How many worlds
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The seed of the first world
     #[arg(long, value_name = "SEED", default_value_t = 0)]
@@ -344,9 +344,12 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 fn check(config: &Config) -> String {
-    let jobs = config.jobs.len();
+    let jobs = match config.jobs.len() {
+        1 => "1 job".to_owned(),
+        count => format!("{count} jobs"),
+    };
     let failover = config.timing.ttl;
-    format!("The configuration is good: {jobs} jobs, failover {failover:?}, {}.", config.store)
+    format!("The configuration is good: {jobs}, failover {failover:?}, {}.", config.store)
 }
 
 fn table(shown: &[Shown]) -> String {

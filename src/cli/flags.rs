@@ -20,17 +20,29 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
 }
 
 fn help(setting: &Setting) -> String {
-    let variables = setting.env.join(", ");
-    let default = match setting.default {
+    format!("{} [env: {}]{}", setting.help, setting.env.join(", "), default(setting))
+}
+
+/// What is said of settings that have no flag.
+fn rest() -> String {
+    let mut rest = "Settings of the environment, and of the file, alone:\n".to_owned();
+    for setting in settings::ALL.into_iter().filter(|setting| setting.flag.is_none()) {
+        let Setting { key, env, help, .. } = setting;
+        rest += &format!("  {}\n          {help} [key: {key}]{}\n", env.join(", "), default(setting));
+    }
+    rest
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.default {
         "" => String::new(),
         default => format!(" [default: {default}]"),
-    };
-    format!("{} [env: {variables}]{default}", setting.help)
+    }
 }
 
 impl Args for Settings {
     fn augment_args(command: Command) -> Command {
-        command.args(settings::ALL.into_iter().filter_map(arg))
+        command.args(settings::ALL.into_iter().filter_map(arg)).after_help(rest())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
