@@ -1,5 +1,7 @@
 //! The flags that every command which reads the configuration takes: one for each setting that has one.
 
+use std::iter;
+
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use tenure::config::Flags;
 use tenure::config::settings::{self, Setting};
@@ -25,12 +27,13 @@ fn help(setting: &Setting) -> String {
 
 /// What is said of settings that have no flag.
 fn rest() -> String {
-    let mut rest = "Settings of the environment, and of the file, alone:\n".to_owned();
-    for setting in settings::ALL.into_iter().filter(|setting| setting.flag.is_none()) {
+    let said = |setting: &&Setting| {
         let Setting { key, env, help, .. } = setting;
-        rest += &format!("  {}\n          {help} [key: {key}]{}\n", env.join(", "), default(setting));
-    }
-    rest
+        format!("  {}\n          {help} [key: {key}]{}", env.join(", "), default(setting))
+    };
+    let title = "Settings of the environment, and of the file, alone:".to_owned();
+    let rest = settings::ALL.iter().filter(|setting| setting.flag.is_none()).map(said);
+    iter::once(title).chain(rest).collect::<Vec<_>>().join("\n")
 }
 
 fn default(setting: &Setting) -> String {
