@@ -207,7 +207,13 @@ impl Cli {
                 Ok(next(store, &job, &**schedule, SystemClock.wall(), most).await?)
             }),
             Command::Why(Why { job, at, shape }) => {
-                let at = at.unwrap_or_else(|| SystemClock.wall());
+                let now = SystemClock.wall();
+                let at = at.unwrap_or(now);
+                if at > now {
+                    let message =
+                        format!("{at} is yet to come: `tenure jobs next` shows what is due by then");
+                    return Err(Failure::Other(message));
+                }
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
             }
             Command::StepDown(StepDown { job, to, settings }) => {

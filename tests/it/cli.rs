@@ -65,6 +65,13 @@ fn a_simulation_of_no_world_is_refused() {
 }
 
 #[test]
+fn nobody_knows_yet_why_a_job_will_run() {
+    let output = output("future", &["why", "go_preacher", "--at", "2200-01-01T00:00:00Z"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+    assert!(stderr(&output).contains("is yet to come"), "{}", stderr(&output));
+}
+
+#[test]
 fn every_command_has_help() {
     for command in ["run", "status", "step-down", "prove", "sim", "config"] {
         let output = output(&format!("help-{command}"), &[command, "--help"]);
