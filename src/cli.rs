@@ -154,7 +154,7 @@ struct Prove {
 #[derive(Debug, Args)]
 struct Sim {
     /// How many worlds
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The seed of the first world
     #[arg(long, value_name = "SEED", default_value_t = 0)]
@@ -174,7 +174,13 @@ impl Cli {
             Command::Jobs(jobs) => jobs.run(),
             Command::Nodes(shape) => shape.show(async |store, _| Ok(nodes(store).await?)),
             Command::Why(Why { job, at, shape }) => {
-                let at = at.unwrap_or_else(|| SystemClock.wall());
+                let now = SystemClock.wall();
+                let at = at.unwrap_or(now);
+                if at > now {
+                    let message =
+                        format!("{at} is yet to come: `tenure jobs next` shows what is due by then");
+                    return Err(Failure::Other(message));
+                }
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
             }
             Command::StepDown(StepDown { job, to, settings }) => {
@@ -308,9 +314,12 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 fn check(config: &Config) -> String {
-    let jobs = config.jobs.len();
+    let jobs = match config.jobs.len() {
+        1 => "1 job".to_owned(),
+        count => format!("{count} jobs"),
+    };
     let failover = config.timing.ttl;
-    format!("The configuration is good: {jobs} jobs, failover {failover:?}, {}.", config.store)
+    format!("The configuration is good: {jobs}, failover {failover:?}, {}.", config.store)
 }
 
 fn table(shown: &[Shown]) -> String {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -46,9 +46,17 @@ impl Filter {
     /// The filter that `text` says.
     pub fn new(text: &str) -> Result<Self, String> {
         let filter = Self(text.to_owned());
-        match filter.parse() {
-            Ok(_) => Ok(filter),
-            Err(error) => Err(format!("{error}; write it like \"info\" or \"info,tenure::drive=debug\"")),
+        let problem = match filter.parse() {
+            Ok(_) => {
+                text.split(',').find(|word| is_misspelt(word)).map(|word| format!("\"{word}\" is no level"))
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        match problem {
+            None => Ok(filter),
+            Some(problem) => {
+                Err(format!("{problem}; write it like \"info\" or \"info,tenure::drive=debug\""))
+            }
         }
     }
 
@@ -56,6 +64,16 @@ impl Filter {
         let quiet = NOISE.map(|noise| format!("{noise}=off")).join(",");
         EnvFilter::builder().parse(format!("{},{quiet}", self.0))
     }
+}
+
+/// Whether a directive that should be a level would be taken for the name of a crate, which says
+/// nothing: the log would be empty.
+fn is_misspelt(directive: &str) -> bool {
+    let crates = NOISE.iter().chain(&["tenure"]);
+    directive.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && directive.parse::<LevelFilter>().is_err()
+        && !directive.is_empty()
+        && !crates.copied().any(|name| name == directive)
 }
 
 /// Where lines go.

@@ -1,5 +1,7 @@
 //! The flags that every command which reads the configuration takes: one for each setting that has one.
 
+use std::iter;
+
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use tenure::config::Flags;
 use tenure::config::settings::{self, Setting};
@@ -20,17 +22,30 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
 }
 
 fn help(setting: &Setting) -> String {
-    let variables = setting.env.join(", ");
-    let default = match setting.default {
+    format!("{} [env: {}]{}", setting.help, setting.env.join(", "), default(setting))
+}
+
+/// What is said of settings that have no flag.
+fn rest() -> String {
+    let said = |setting: &&Setting| {
+        let Setting { key, env, help, .. } = setting;
+        format!("  {}\n          {help} [key: {key}]{}", env.join(", "), default(setting))
+    };
+    let title = "Settings of the environment, and of the file, alone:".to_owned();
+    let rest = settings::ALL.iter().filter(|setting| setting.flag.is_none()).map(said);
+    iter::once(title).chain(rest).collect::<Vec<_>>().join("\n")
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.default {
         "" => String::new(),
         default => format!(" [default: {default}]"),
-    };
-    format!("{} [env: {variables}]{default}", setting.help)
+    }
 }
 
 impl Args for Settings {
     fn augment_args(command: Command) -> Command {
-        command.args(settings::ALL.into_iter().filter_map(arg))
+        command.args(settings::ALL.into_iter().filter_map(arg)).after_help(rest())
     }
 
     fn augment_args_for_update(command: Command) -> Command {

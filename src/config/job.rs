@@ -72,5 +72,6 @@ fn job(layers: &mut Layers<'_>, section: Section<'_>, names: &mut BTreeMap<JobNa
     let unnamed = || JobName::new("unnamed").ok();
     let schedule = name.clone().or_else(unnamed).and_then(|name| schedule::read(layers, &section, &name));
     let action = work::read(layers, &section);
-    Some(Job { name: name?, schedule: schedule?, action: action?, policy: policy::read(layers, &section) })
+    let policy = policy::read(layers, &section);
+    Some(Job { name: name?, schedule: schedule?, action: action?, policy })
 }

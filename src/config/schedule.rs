@@ -33,14 +33,31 @@ pub(super) fn read(
     job: &JobName,
 ) -> Option<Arc<dyn Schedule>> {
     let kind = section.one_of(layers, &KINDS);
-    let zone = section.optional(layers, "zone", NO_ZONE, zone);
-    let schedule: Arc<dyn Schedule> = match kind? {
+    // A zone that does not exist is reported; what else is wrong is too.
+    let zone = section.optional(layers, "zone", NO_ZONE, zone).unwrap_or(TimeZone::UTC);
+    let schedule = kind.and_then(|kind| of_kind(layers, section, kind, job, &zone));
+    let window =
+        section.maybe(layers, "jitter", |text| within(duration(text)?, Duration::ZERO, LONGEST_JITTER, show));
+    let schedule = schedule?;
+    Some(match window {
+        Some(window) => Arc::new(Jitter::new(schedule, job, window)),
+        None => schedule,
+    })
+}
+
+fn of_kind(
+    layers: &mut Layers<'_>,
+    section: &Section<'_>,
+    kind: &str,
+    job: &JobName,
+    zone: &TimeZone,
+) -> Option<Arc<dyn Schedule>> {
+    Some(match kind {
         "every" => {
             section.misplaced(layers, &["zone", "gap", "overlap"], "cron", "every");
             Arc::new(section.required(layers, "every", every)?)
         }
         "cron" => {
-            let zone = zone?;
             let cron = section.required(layers, "cron", |text| Cron::new(text, job, zone.clone()));
             let gap = section.maybe(layers, "gap", |text| {
                 choose(&[("run-after", Gap::RunAfter), ("skip", Gap::Skip)], text)
@@ -53,15 +70,8 @@ pub(super) fn read(
         }
         _ => {
             section.misplaced(layers, &["gap", "overlap"], "cron", "at");
-            let zone = zone?;
-            Arc::new(At(section.required(layers, "at", |text| moment_in(text, &zone))?))
+            Arc::new(At(section.required(layers, "at", |text| moment_in(text, zone))?))
         }
-    };
-    let window =
-        section.maybe(layers, "jitter", |text| within(duration(text)?, Duration::ZERO, LONGEST_JITTER, show));
-    Some(match window {
-        Some(window) => Arc::new(Jitter::new(schedule, job, window)),
-        None => schedule,
     })
 }
 

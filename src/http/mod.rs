@@ -48,8 +48,9 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(5);
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 64;
-/// Oldest a connection may become: then it is closed, also on a client that does not read.
-const LONGEST_CONNECTION: Duration = Duration::from_mins(5);
+/// Oldest a connection may become: then it is closed, also on a client that does not read. Until then
+/// such clients may keep health checks waiting.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(15);
 /// How long requests under way may go on when a connection is to be closed.
 const GRACE: Duration = Duration::from_millis(750);
 /// Wait after a connection could not be accepted, as when there are too many open files.

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tenure::commands::step_down::StepDownError;
+use tenure::config::settings::{self, Setting};
 use tenure::failure::Failure;
 use tenure::stores::StoreError;
 
@@ -46,6 +47,28 @@ fn help_says_what_it_has_been_agreed_to_say() {
         std::fs::write(&golden, &help).unwrap();
     }
     assert_eq!(help, std::fs::read_to_string(golden).unwrap());
+}
+
+#[test]
+fn help_has_every_setting() {
+    let help = stdout(&output("every-setting", &["run", "--help"]));
+    for Setting { flag, env, .. } in settings::ALL {
+        assert!(flag.is_none_or(|flag| help.contains(&format!("--{flag} <"))), "{flag:?}: {help}");
+        assert!(env.iter().all(|name| help.contains(name)), "{env:?}: {help}");
+    }
+}
+
+#[test]
+fn a_simulation_of_no_world_is_refused() {
+    let output = output("no-world", &["sim", "--seeds", "0"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""));
+}
+
+#[test]
+fn nobody_knows_yet_why_a_job_will_run() {
+    let output = output("future", &["why", "go_preacher", "--at", "2200-01-01T00:00:00Z"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+    assert!(stderr(&output).contains("is yet to come"), "{}", stderr(&output));
 }
 
 #[test]

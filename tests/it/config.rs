@@ -432,6 +432,18 @@ fn all_problems_are_said_at_once_from_top_to_bottom() {
 }
 
 #[test]
+fn all_problems_of_one_job_are_said_at_once() {
+    let wrong = World::file(
+        "[[job]]\nname=\"a\"\ncron=\"60 * * * *\"\nzone=\"x\"\ngap=\"x\"\noverlap=\"x\"\njitter=\"x\"\nmissed=\"x\"\n\
+         missed_within=\"x\"\non_orphan=\"x\"\nretries=-1\nbackoff=\"x\"\ntimeout=\"x\"\npreacher.message=\"\"",
+    )
+    .wrong();
+    let places: Vec<_> = wrong.lines().map(|line| line.split_once(": ").unwrap().0).collect();
+    let lines: Vec<_> = places.iter().map(|place| place.split(':').nth(1).unwrap()).collect();
+    assert_eq!(lines, (3..=14).map(|line| line.to_string()).collect::<Vec<_>>(), "{wrong}");
+}
+
+#[test]
 fn a_problem_shows_its_line_and_points_at_it() {
     let Err(error) = World::file("# 日本\n\tbalance = \"ärm\" # \u{85}").load() else {
         panic!("nothing is wrong")
@@ -529,8 +541,15 @@ fn an_emulator_needs_a_host_and_a_port() {
 
 #[test]
 fn an_unusable_filter_is_refused() {
-    let wrong = World::default().env("TENURE_LOG", "tenure=loud").wrong();
-    assert!(wrong.starts_with("TENURE_LOG: ") && wrong.contains("write it like \"info\""), "{wrong}");
+    for filter in ["tenure=loud", "dbug", "info,loud", "=["] {
+        let wrong = World::default().env("TENURE_LOG", filter).wrong();
+        assert!(wrong.starts_with("TENURE_LOG: ") && wrong.contains("write it like \"info\""), "{wrong}");
+    }
+    for filter in
+        ["debug", "INFO", "off", "3", "tenure", "tenure::drive", "warn,tenure::drive=debug", "info,h2"]
+    {
+        World::default().env("TENURE_LOG", filter).good();
+    }
 }
 
 #[test]

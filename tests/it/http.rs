@@ -385,6 +385,14 @@ async fn noise_and_slowness_are_hung_up_on() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_hung_up_on() {
+    let server = Server::leading(&["preach"]).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let heedless = async { while stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {} };
+    timeout(PATIENCE, heedless).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_end_does_not_wait_for_idle_clients() {
     let mut server = Server::leading(&["preach"]).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();

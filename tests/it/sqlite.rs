@@ -239,6 +239,22 @@ async fn what_cannot_be_opened_is_explained() {
 }
 
 #[tokio::test]
+async fn a_disk_that_takes_no_more_is_explained() {
+    let folder = Folder::new();
+    drop(folder.open().await);
+    while folder.file().with_extension("db-shm").exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let script = "ulimit -f 8; trap '' XFSZ; exec \"$0\" status --path \"$1\"";
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_tenure")]).arg(folder.file()).env_clear();
+    let output = limited.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("is its disk full or broken"), "{said}");
+}
+
+#[tokio::test]
 async fn a_row_that_is_no_json_keeps_nobody_from_the_others() {
     let folder = Folder::new();
     let store = folder.open().await;

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use gcloud_sdk::error::{Error as SdkError, ErrorKind};
 use gcloud_sdk::tonic::{Code, Status};
+use google_cloud_auth::errors::CredentialsError;
 
 use crate::stores::StoreError;
 
@@ -13,8 +14,16 @@ pub(super) const LOG_IN: &str = "run `gcloud auth application-default login`, or
 
 /// What `status` from `server` means.
 pub(super) fn of(server: &str, status: &Status) -> StoreError {
-    if let Some(error) = refused_credentials(status) {
-        return StoreError::Denied(format!("no credentials for {server} ({error}): {LOG_IN}"));
+    if let Some(error) = without_credentials(status) {
+        let cause = root(error);
+        return if error.is_transient() {
+            // Outside of Google Cloud, its metadata server is asked in vain.
+            StoreError::Unreachable(format!(
+                "no credentials for {server} yet ({cause}): unless it is Google Cloud that gives them, {LOG_IN}"
+            ))
+        } else {
+            StoreError::Denied(format!("no credentials for {server} ({cause}): {LOG_IN}"))
+        };
     }
     let cause = root(status);
     match status.code() {
@@ -56,17 +65,12 @@ pub(super) fn root(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Credentials that no retry will mend.
-fn refused_credentials(status: &Status) -> Option<String> {
+/// Why there are no credentials, if that is what went wrong.
+fn without_credentials(status: &Status) -> Option<&CredentialsError> {
     let error = status.source()?;
     let error =
         error.downcast_ref::<Box<SdkError>>().map(AsRef::as_ref).or(error.downcast_ref::<SdkError>())?;
-    if let ErrorKind::Credentials(error) = error.kind()
-        && !error.is_transient()
-    {
-        return Some(root(error));
-    }
-    None
+    if let ErrorKind::Credentials(error) = error.kind() { Some(error) } else { None }
 }
 
 #[cfg(test)]
@@ -79,6 +83,19 @@ mod tests {
         TryAgain,
         Ask,
         Leave,
+    }
+
+    #[test]
+    fn whoever_has_no_credentials_is_told_how_to_get_them() {
+        let verdict = |is_transient| {
+            let error = CredentialsError::from_msg(is_transient, "nobody answered");
+            of("the store", &Status::from_error(Box::new(SdkError::from(ErrorKind::Credentials(error)))))
+        };
+        let (passing, lasting) = (verdict(true), verdict(false));
+        assert!(matches!(passing, StoreError::Unreachable(_)) && matches!(lasting, StoreError::Denied(_)));
+        for error in [passing, lasting].map(|error| error.to_string()) {
+            assert!(error.contains("nobody answered") && error.contains(LOG_IN), "{error}");
+        }
     }
 
     #[test]

@@ -307,6 +307,10 @@ fn explain(path: &Path, fault: Fault) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt) => StoreError::Unfit(format!(
             "{file} is corrupt ({error}): stop every instance that uses it, then restore or delete it"
         )),
+        Some(ErrorCode::SystemIoFailure) => StoreError::Unreachable(format!(
+            "{file} cannot be read or written ({error}): is its disk full or broken, or was it deleted while \
+             an instance uses it?"
+        )),
         _ => StoreError::Unreachable(format!("{file} did not answer properly ({error})")),
     }
 }
