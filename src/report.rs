@@ -93,6 +93,8 @@ pub struct Job {
     /// How long that is from now, for who has another clock.
     #[serde(rename = "next_in_ms", serialize_with = "millis")]
     pub next_in: Option<Duration>,
+    /// A person ordered that nothing starts by its schedule.
+    pub paused: bool,
     /// Somebody asked its leader to step down, and it has not happened yet.
     pub stepping_down: bool,
 }
@@ -196,6 +198,7 @@ impl Job {
             last: row.cursor.as_ref().map(Last::from),
             next: None,
             next_in: None,
+            paused: row.orders.is_paused(),
             stepping_down: matches!(row.wish, Some(Wish::StepDown { .. })),
         }
     }
@@ -203,7 +206,7 @@ impl Job {
     /// Adds when it is due next by `schedule`, which the row does not say.
     #[must_use]
     pub fn due_by(mut self, schedule: &dyn Schedule, row: &rows::Lease, now: Wall) -> Self {
-        if row.term > Term::default() {
+        if row.term > Term::default() && !self.paused {
             self.next = schedule.due(schedule.since(row), now);
             self.next_in = self.next.map(|next| next.since(now));
         }

@@ -183,6 +183,10 @@ fn cells(job: &Job, now: Wall) -> [String; 7] {
         job.last
             .as_ref()
             .map_or_else(nothing, |last| format!("{} ago, {}", Brief(now.since(last.due)), last.state)),
-        job.next_in.map_or_else(nothing, |left| format!("in {}", Brief(left))),
+        match job.next_in {
+            _ if job.paused => "paused".to_owned(),
+            Some(left) => format!("in {}", Brief(left)),
+            None => nothing(),
+        },
     ]
 }

@@ -160,7 +160,9 @@ fn row(f: &mut fmt::Formatter<'_>, job: &Job, now: Wall) -> fmt::Result {
         write!(f, "<time title=\"{}\">{} ago</time>, {}", last.due, Brief(now.since(last.due)), last.state)?;
     }
     write!(f, "<td>")?;
-    if let (Some(next), Some(left)) = (job.next, job.next_in) {
+    if job.paused {
+        f.write_str("paused")?;
+    } else if let (Some(next), Some(left)) = (job.next, job.next_in) {
         write!(f, "<time title=\"{next}\">in {}</time>", Brief(left))?;
     }
     writeln!(f)
