@@ -190,7 +190,8 @@ impl Runner {
         for entry in &entries {
             tell(node, &job, term, entry);
         }
-        if cursor.state != RunState::Started {
+        // Whoever stood still since it was recorded has lapsed, and is about to be told so.
+        if cursor.state != RunState::Started || self.has_lapsed() {
             return;
         }
         let (due, attempt) = (cursor.due, cursor.attempt);
@@ -223,6 +224,11 @@ impl Runner {
         };
         let task = self.runs.spawn(life.instrument(span));
         self.running.insert(task.id(), (Running { run, cursor, overdue }, task));
+    }
+
+    fn has_lapsed(&self) -> bool {
+        let now = self.clock.now();
+        self.handle.life().borrow().is_none_or(|life| life.horizon <= now)
     }
 
     /// What a run knows of itself that starts now.
@@ -360,3 +366,6 @@ impl Watchdog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
