@@ -175,14 +175,8 @@ impl Runner {
         let (Some(Launch { cursor, entries, .. }), Some((action, timeout))) =
             (granted, self.actions.get(&job))
         else {
-            // The job left while it was being recorded, so that nothing ran: whoever leads may try again.
-            let (handle, now) = (self.handle.clone(), self.now());
-            let end = End { state: RunState::Waiting, again: Some(now), entry: None };
-            self.runs.spawn(async move {
-                handle.tell(Input::Ended { job, run: id, end }).await;
-                Ok(())
-            });
-            return;
+            // The job left while it was being recorded.
+            return self.decline(job, id);
         };
         // A count that is lost only delays when old entries go.
         drop(self.history.try_send((job.clone(), self.now())));
@@ -190,9 +184,12 @@ impl Runner {
         for entry in &entries {
             tell(node, &job, term, entry);
         }
-        // Whoever stood still since it was recorded has lapsed, and is about to be told so.
-        if cursor.state != RunState::Started || self.has_lapsed() {
+        if cursor.state != RunState::Started {
             return;
+        }
+        if self.has_lapsed() {
+            // This instance stood still since it was recorded, and is about to be told that it lapsed.
+            return self.decline(job, id);
         }
         let (due, attempt) = (cursor.due, cursor.attempt);
         tracing::info!(
@@ -224,6 +221,16 @@ impl Runner {
         };
         let task = self.runs.spawn(life.instrument(span));
         self.running.insert(task.id(), (Running { run, cursor, overdue }, task));
+    }
+
+    /// Nothing ran, though it was recorded: whoever leads may try again.
+    fn decline(&mut self, job: JobName, run: RunId) {
+        let (handle, now) = (self.handle.clone(), self.now());
+        let end = End { state: RunState::Waiting, again: Some(now), entry: None };
+        self.runs.spawn(async move {
+            handle.tell(Input::Ended { job, run, end }).await;
+            Ok(())
+        });
     }
 
     fn has_lapsed(&self) -> bool {

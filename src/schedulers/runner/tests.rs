@@ -6,9 +6,10 @@ use crate::jobs::preacher::Preacher;
 use crate::schedulers::Every;
 use crate::time::SystemClock;
 
-/// How many runs go on after one was granted to a life that has so much left.
-fn started(left: Duration) -> usize {
-    let (handle, desk) = connect();
+/// How many runs go on, and whether the machine is told that none does, after one was granted to a life
+/// that has so much left.
+async fn started(left: Duration) -> (usize, bool) {
+    let (handle, mut desk) = connect();
     let (_tell, signals) = mpsc::unbounded_channel();
     let (history, _news) = mpsc::channel(1);
     let job = Job {
@@ -32,11 +33,13 @@ fn started(left: Duration) -> usize {
     runner.lead(&name, Term(1), &Lease::unborn());
     let launch = runner.agenda.fall_due(runner.now()).remove(0);
     runner.granted(name, launch.cursor.run, Term(1));
-    runner.running.len()
+    let running = runner.running.len();
+    runner.runs.join_next().await.unwrap().unwrap().unwrap();
+    (running, desk.inbox.try_recv().is_ok())
 }
 
 #[tokio::test]
 async fn a_run_that_was_recorded_in_time_starts_in_time_or_not_at_all() {
-    assert_eq!(started(Duration::from_mins(1)), 1);
-    assert_eq!(started(Duration::ZERO), 0);
+    assert_eq!(started(Duration::from_mins(1)).await, (1, false));
+    assert_eq!(started(Duration::ZERO).await, (0, true));
 }
