@@ -46,6 +46,10 @@ impl World {
         self.figures.leaderships += 1;
         let soon = part(&mut self.random, self.weather.timing.heartbeat);
         self.schedule(soon, Event::Due { who: self.whom(who), job, term });
+        if self.weather.ambush.strikes(&mut self.random) {
+            let soon = part(&mut self.random, self.weather.timing.heartbeat);
+            self.schedule(soon, Event::Ambush(self.whom(who)));
+        }
         Ok(())
     }
 
@@ -67,7 +71,7 @@ impl World {
         // What is killed at the horizon takes a while to be joined; what goes on must end before it.
         let timing = self.weather.timing;
         let left = if *why == Ending::Lapsed {
-            timing.heartbeat
+            self.weather.join
         } else {
             work.until.since(now).min(timing.heartbeat)
         };
