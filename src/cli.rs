@@ -47,7 +47,7 @@ enum Command {
     Status(Shape),
     /// Ask the leader of a job to give it to another instance
     StepDown(StepDown),
-    /// Run instances against the store, hurt them, and check that no job ever has two leaders
+    /// Try the store, run instances on it, hurt them, and check that no job ever has two leaders
     Prove(Prove),
     /// Run simulated instances in simulated worlds, one for each seed
     Sim(Sim),
@@ -92,7 +92,7 @@ struct StepDown {
 
 #[derive(Debug, Args)]
 struct Prove {
-    /// How long
+    /// How long the instances run; before them, clients try the store for a sixth of it
     #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = config::duration)]
     duration: Duration,
     /// How many instances
@@ -104,6 +104,9 @@ struct Prove {
     /// What the faults are drawn from; drawn itself if not given
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// For people, or for programs
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     settings: Settings,
 }
@@ -146,7 +149,7 @@ impl Cli {
                 })?;
                 print(&moved.to_string())
             }
-            Command::Prove(Prove { duration, instances, jobs, seed, settings }) => {
+            Command::Prove(Prove { duration, instances, jobs, seed, output, settings }) => {
                 let config = load(&settings)?;
                 if config.shown.iter().any(|shown| shown.key == "log" && shown.source != Source::Default) {
                     start_log(&config, Destination::Stderr);
@@ -154,7 +157,10 @@ impl Cli {
                 let seed = seed.unwrap_or_else(|| fastrand::u64(..));
                 let proof = Proof { duration, instances, jobs, failover: config.timing.ttl, seed };
                 let report = wait(async { Ok(prove::prove(opener(&config, seed), proof).await?) })?;
-                print(&report.to_string())?;
+                match output {
+                    Output::Table => print(&report.to_string())?,
+                    Output::Json => print(&serde_json::json!(report).to_string())?,
+                }
                 if report.holds() { Ok(()) } else { Err(Failure::Other("the proof failed".to_owned())) }
             }
             Command::Sim(Sim { seeds, first }) => {
@@ -218,9 +224,9 @@ async fn open(config: &Config) -> Result<Arc<dyn stores::Store>, Failure> {
 
 /// Opens the configured store for rows that are nobody's but the proof's.
 fn opener(config: &Config, seed: u64) -> prove::Opener {
-    let (store, timing, cluster) = (config.store.clone(), config.timing, format!("prove-{seed:016x}"));
+    let (store, cluster) = (config.store.clone(), format!("prove-{seed:016x}"));
     let memory = Arc::new(stores::memory::Memory::new());
-    Arc::new(move || {
+    Arc::new(move |deadline| {
         let (store, cluster, memory) = (store.clone(), cluster.clone(), Arc::clone(&memory));
         Box::pin(async move {
             if store == Place::Memory {
@@ -228,7 +234,7 @@ fn opener(config: &Config, seed: u64) -> prove::Opener {
                 let shared: Arc<dyn stores::Store> = memory;
                 return Ok(shared);
             }
-            stores::open(&store, &cluster, timing.request).await
+            stores::open(&store, &cluster, deadline).await
         })
     })
 }

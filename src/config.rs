@@ -7,6 +7,7 @@
 mod file;
 mod job;
 mod layers;
+mod policy;
 mod problem;
 mod schedule;
 mod section;
@@ -24,7 +25,7 @@ pub use file::read as read_file;
 pub use job::MOST_JOBS;
 pub use layers::{Env, Flags, Shown};
 pub use problem::{ConfigError, Problem, Source, Spot};
-pub use schedule::LONGEST_INTERVAL;
+pub use schedule::{LONGEST_INTERVAL, LONGEST_JITTER};
 pub use words::duration;
 pub use work::{LONGEST_LINE, LONGEST_PAUSE, MOST_LINES};
 

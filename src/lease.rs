@@ -35,8 +35,11 @@
 //!    been lost, and the row restored, while its leader goes on until his horizon.
 //! 6. *Hand over* only when the work is joined. From sending it this instance leads no more,
 //!    whatever becomes of the write, until a higher version names it again.
-//! 7. *At most once.* An occurrence is recorded in the lease row, by compare-and-set, on a row that
-//!    names this life and term, before it starts. Nothing due at or before the record starts again.
+//! 7. *At most once.* An attempt at an occurrence is recorded in the lease row, by compare-and-set, on a
+//!    row that names this life and term, before it starts. No attempt at or before the record starts
+//!    again. *Exactly one account*: what became of a due time that the record passes, or of the run
+//!    that it names, is written into the row by that same change of it. It leaves the row when it
+//!    stands in the history, under a key that the due time makes.
 //! 8. *Three answers*: done, conflict, unknown. The last two mean: read again, and derive the next
 //!    write from what the row shows.
 //! 9. *A lost store.* An instance that knew the cluster's row and finds it gone or another, or finds
@@ -69,6 +72,7 @@
 //! * *An occurrence that was recorded and whose leader vanished* may or may not have run. It is not run
 //!   again; it leaves an event.
 
+mod filing;
 mod leading;
 mod living;
 mod members;
@@ -81,8 +85,8 @@ mod timing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use self::messages::{
-    Answer, Ask, Ending, Found, Input, Launch, Life, Note, Output, Refusal, RequestId, RowWrite, SeatView,
-    View, Wanted, Write,
+    Answer, Ask, End, Ending, Found, Input, Launch, Life, Note, Output, Refusal, RequestId, RowWrite,
+    SeatView, View, Wanted, Write,
 };
 pub use self::timing::Timing;
 
@@ -140,7 +144,7 @@ pub struct Lease {
     session: Session,
     /// Ended lives whose rows may still stand.
     past: Vec<Incarnation>,
-    /// Leases given away so far.
+    /// Leases that have left this instance so far.
     moved: u64,
     draining: bool,
 
@@ -170,10 +174,14 @@ pub struct Lease {
     looks: usize,
     /// How many lease rows a request may carry: fewer after a silence, in case they were too many.
     portion: usize,
-    /// Lease rows are being written; what comes meanwhile travels together.
+    /// Rows are being written; what comes meanwhile travels together.
     committing: bool,
+    /// It is the entries' turn.
+    filing_next: bool,
     /// Seats that may have something to write.
     ready: VecDeque<usize>,
+    /// Seats that may have entries to file.
+    unfiled: VecDeque<usize>,
     /// When the next campaign for a free job begins.
     campaign_at: Instant,
     /// When all lease rows are read again.
@@ -201,6 +209,8 @@ enum Asked {
     Reap(Incarnation),
     /// Lease rows, by seat.
     Leases(Vec<usize>),
+    /// Entries, by seat and due time.
+    Entries(Vec<(usize, Wall)>),
     Farewell,
 }
 
@@ -215,7 +225,7 @@ impl Machine for Lease {
             Input::Answer { id, answer } => self.answered(now, id, answer, out),
             Input::Woken(jobs) => self.woken(now, jobs),
             Input::Launch(launch) => self.launch(now, launch, out),
-            Input::Ended { job, run, state } => self.ended(now, &job, run, state, out),
+            Input::Ended { job, run, end } => self.ended(now, &job, run, end, out),
             Input::Clock(wall) => self.set_clock(now, wall, out),
             Input::Drain => self.drain(now, out),
         }
@@ -227,7 +237,7 @@ impl Machine for Lease {
         if now >= self.campaign_at {
             self.reconsider_all(now, out);
         }
-        self.write_leases(now, out);
+        self.commit(now, out);
         self.depart(now, out);
         self.look(now);
         self.read(now, out);
@@ -300,7 +310,9 @@ impl Lease {
             looks: 0,
             portion: MOST_CHANGES,
             committing: false,
+            filing_next: false,
             ready: VecDeque::new(),
+            unfiled: VecDeque::new(),
             campaign_at: Instant::NEVER,
             sweep_at: Instant::NEVER,
         }

@@ -147,7 +147,7 @@ impl Job {
     #[must_use]
     pub fn due_by(mut self, schedule: &dyn Schedule, row: &rows::Lease, now: Wall) -> Self {
         if row.term > Term::default() {
-            self.next = schedule.upcoming(schedule.since(row), now).map(|next| next.due);
+            self.next = schedule.due(schedule.since(row), now);
             self.next_in = self.next.map(|next| next.since(now));
         }
         self
@@ -176,7 +176,8 @@ impl fmt::Display for RunState {
             Self::Started => "started",
             Self::Finished => "finished",
             Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
+            Self::Waiting => "waiting",
+            Self::Passed => "passed",
         })
     }
 }

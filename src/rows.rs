@@ -3,13 +3,16 @@
 //! Each row carries the schema it was written by. An instance that meets a higher one leaves the
 //! row alone and says so, which is what lets two versions of Tenure share a store.
 
+mod ledger;
+
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::machine::{ClusterId, Incarnation, JobName, RunId, Term};
+pub use self::ledger::{Cursor, Entry, Fate, Run, RunState, Tried};
+use crate::machine::{ClusterId, Incarnation, JobName, Term};
 use crate::stores::{Fields, UNREADABLE};
 use crate::time::Wall;
 
@@ -82,43 +85,14 @@ pub struct Lease {
     pub since: Wall,
     /// When it was first led, by the same clock.
     pub born: Wall,
-    /// The last occurrence that was launched.
+    /// How far its due times are accounted for.
     pub cursor: Option<Cursor>,
+    /// What became of due times, as long as it does not stand in the history.
+    pub ledger: Vec<Entry>,
     /// What a person asked for.
     pub wish: Option<Wish>,
     /// The membership (its hash) at which the job was placed where it is; while that lasts, it stays.
     pub placed: Option<String>,
-}
-
-/// The last occurrence that was launched. No due time at or before it ever starts again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// When it was due.
-    pub due: Wall,
-    /// Which launch it was.
-    pub run: RunId,
-    /// The term it was launched under.
-    pub term: Term,
-    /// How it went, as far as its leader came to say so.
-    pub state: RunState,
-    /// Hash of the schedule it belongs to.
-    pub schedule: String,
-    /// How many due times right before it were given up for it.
-    pub missed: u64,
-}
-
-/// How a launch went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunState {
-    /// Recorded; it may be running.
-    Started,
-    /// It ended well.
-    Finished,
-    /// It ended badly.
-    Failed,
-    /// It was stopped because its leader had to leave.
-    Cancelled,
 }
 
 /// What a person asked of a job's leader.
@@ -143,14 +117,15 @@ impl Lease {
             since: Wall::default(),
             born: Wall::default(),
             cursor: None,
+            ledger: Vec::new(),
             wish: None,
             placed: None,
         }
     }
 
-    /// When the last occurrence that was launched was due.
-    pub fn due(&self) -> Option<Wall> {
-        self.cursor.as_ref().map(|cursor| cursor.due)
+    /// How far its due times are accounted for.
+    pub fn position(&self) -> Option<(Wall, u32)> {
+        self.cursor.as_ref().map(Cursor::position)
     }
 }
 

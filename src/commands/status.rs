@@ -74,7 +74,8 @@ struct ToldJob {
 
 /// Reads all rows of `store` and asks the members for what does not stand there.
 pub async fn status(store: &dyn Store, clock: &dyn Clock) -> Result<Status, StoreError> {
-    let query = Query { keys: vec![wire::cluster_key()], kinds: vec![Kind::Member, Kind::Lease] };
+    let query =
+        Query { keys: vec![wire::cluster_key()], kinds: vec![Kind::Member, Kind::Lease], ..Query::default() };
     let View { cluster, members: member_rows, leases } = wire::view(store.read(query).await?);
     let alive: BTreeSet<_> = member_rows.iter().map(|(id, _)| *id).collect();
     let (mut members, mut jobs, mut problems) = (Vec::new(), Vec::new(), Vec::new());

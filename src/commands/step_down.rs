@@ -165,7 +165,7 @@ pub async fn step_down(
 /// Writes the wish into the lease row. Returns the row as it was, and its leader.
 async fn wish(store: &dyn Store, job: &JobName, to: Option<&str>) -> Result<(Lease, Member), StepDownError> {
     for _ in 0..MOST_ATTEMPTS {
-        let query = Query { keys: vec![lease_key(job)], kinds: vec![Kind::Member] };
+        let query = Query { keys: vec![lease_key(job)], kinds: vec![Kind::Member], ..Query::default() };
         let View { members, mut leases, .. } = wire::view(store.read(query).await?);
         let Some((_, found)) = leases.pop() else { return Err(unknown_job(store, job).await?) };
         let row = found.row.map_err(|why| StepDownError::Unreadable(job.clone(), why))?;
@@ -225,7 +225,7 @@ fn called<'a>(members: &'a [(Incarnation, Member)], name: &str) -> Vec<&'a (Inca
 /// Makes every instance read the lease rows at its next look.
 async fn announce(store: &dyn Store) -> Result<(), StoreError> {
     for _ in 0..MOST_ATTEMPTS {
-        let query = Query { keys: vec![wire::cluster_key()], kinds: Vec::new() };
+        let query = Query { keys: vec![wire::cluster_key()], ..Query::default() };
         let Some(Found { version, row: Ok(row), .. }) = wire::view(store.read(query).await?).cluster else {
             return Ok(());
         };
@@ -240,7 +240,7 @@ async fn announce(store: &dyn Store) -> Result<(), StoreError> {
 /// Waits until the job of `before` has another leader, or its leader declines.
 async fn watch(store: &dyn Store, job: &JobName, before: &Lease, from: &str) -> Result<Moved, StepDownError> {
     loop {
-        let query = Query { keys: vec![lease_key(job)], kinds: Vec::new() };
+        let query = Query { keys: vec![lease_key(job)], ..Query::default() };
         // A store that does not answer now may do so at the next look.
         let view = store.read(query).await.map(wire::view).unwrap_or_default();
         if let Some((_, Found { row: Ok(row), .. })) = view.leases.into_iter().next() {
@@ -264,7 +264,7 @@ async fn write(store: &dyn Store, key: Key, base: Version, fields: Fields) -> Re
 }
 
 async fn unknown_job(store: &dyn Store, job: &JobName) -> Result<StepDownError, StoreError> {
-    let query = Query { keys: Vec::new(), kinds: vec![Kind::Lease] };
+    let query = Query { kinds: vec![Kind::Lease], ..Query::default() };
     let leases = wire::view(store.read(query).await?).leases.into_iter();
     let alike = leases.map(|(known, _)| (strsim::jaro_winkler(job.as_str(), known.as_str()), known));
     let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0));

@@ -6,7 +6,7 @@ use super::file::{File, Found};
 use super::layers::Layers;
 use super::problem::Source;
 use super::section::Section;
-use super::{schedule, work};
+use super::{policy, schedule, work};
 use crate::machine::JobName;
 use crate::schedulers::Job;
 
@@ -25,7 +25,7 @@ every = "1m"
 preacher = { message = "Scala is the most exciting language on the JVM" }
 "#;
 
-const LATER: [&str; 4] = ["cron", "zone", "command", "http"];
+const LATER: [&str; 2] = ["command", "http"];
 
 /// The jobs of the file, or the two of the seed if it has none.
 pub(super) fn read(layers: &mut Layers<'_>) -> Vec<Job> {
@@ -48,7 +48,7 @@ fn list(layers: &mut Layers<'_>, file: &File<'_>, listed: Found<'_>) -> Vec<Job>
         layers.problem(file.source(listed.span()), message);
         return Vec::new();
     }
-    let keys = [&["name"], schedule::KEYS, work::KEYS].concat();
+    let keys = [&["name"], schedule::KEYS, work::KEYS, policy::KEYS].concat();
     let mut names = BTreeMap::new();
     let mut jobs = Vec::new();
     for table in tables.iter().map(Found::from) {
@@ -70,7 +70,9 @@ fn job(layers: &mut Layers<'_>, section: Section<'_>, names: &mut BTreeMap<JobNa
         let message = format!("another job has this name ({first}); each job needs its own");
         layers.problem(section.source("name"), message);
     }
-    let schedule = schedule::read(layers, &section);
+    // A job without a name is reported; what else is wrong with it is too.
+    let unnamed = || JobName::new("unnamed").ok();
+    let schedule = name.clone().or_else(unnamed).and_then(|name| schedule::read(layers, &section, &name));
     let action = work::read(layers, &section);
-    Some(Job { name: name?, schedule: schedule?, action: action? })
+    Some(Job { name: name?, schedule: schedule?, action: action?, policy: policy::read(layers, &section) })
 }

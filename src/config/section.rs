@@ -77,6 +77,41 @@ impl<'f> Section<'f> {
         }
     }
 
+    /// The value of `key`; `None` if it is not there, or is wrong and reported.
+    pub(super) fn maybe<T>(
+        &self,
+        layers: &mut Layers<'_>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let found = self.find(key)?;
+        self.take(layers, key, found.text(), self.source(key), parse)
+    }
+
+    /// The one of `keys` that is there; `None` if there is none, or more, and reported.
+    pub(super) fn one_of<'k>(&self, layers: &mut Layers<'_>, keys: &[&'k str]) -> Option<&'k str> {
+        let present: Vec<_> = keys.iter().copied().filter(|key| self.find(key).is_some()).collect();
+        match present[..] {
+            [] => self.lacks(layers, &keys.join("\" or \"")),
+            [one] => Some(one),
+            [first, second, ..] => {
+                let message = format!("{} has both \"{first}\" and \"{second}\"; keep one", self.name);
+                layers.problem(self.source(second), message);
+                None
+            }
+        }
+    }
+
+    /// Reports each of `keys` that is there: they mean something beside `other` only, not beside `key`.
+    pub(super) fn misplaced(&self, layers: &mut Layers<'_>, keys: &[&str], other: &str, key: &str) {
+        for found in keys.iter().filter(|key| self.find(key).is_some()) {
+            layers.problem(
+                self.source(found),
+                format!("\"{found}\" goes with \"{other}\", not with \"{key}\""),
+            );
+        }
+    }
+
     /// The table under `key`; `None` if it is missing or no table, and reported.
     pub(super) fn table(&self, layers: &mut Layers<'_>, key: &str, known: &[&str]) -> Option<Self> {
         match self.find(key) {

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::messages::{Answer, Ask, Ending, Found, Launch, Note, Output, Refusal, RowWrite, Wanted, Write};
-use super::seat::{Exit, Writing};
+use super::filing::MOST_UNFILED;
+use super::messages::{
+    Answer, Ask, End, Ending, Found, Launch, Note, Output, Refusal, RowWrite, Wanted, Write,
+};
+use super::seat::{Exit, Seat, Writing};
 use super::session::Session;
 use super::{Asked, Lease};
 use crate::machine::{Incarnation, JobName, RunId, Term};
@@ -37,7 +40,7 @@ impl Lease {
             return;
         }
         if let Some(launch) = seat.launch.take() {
-            out.push(Output::Refuse { job: job.clone(), run: launch.run, why: Refusal::NotLeading });
+            out.push(Output::Refuse { job: job.clone(), run: launch.cursor.run, why: Refusal::NotLeading });
         }
         if let Some(term) = told {
             seat.told = None;
@@ -47,10 +50,7 @@ impl Lease {
         if let (Some(term), None) = (led, seat.work) {
             seat.told = Some((term, now));
             seat.heard = None;
-            if let Some(cursor) = seat.row.cursor.clone().filter(|cursor| cursor.state == RunState::Started) {
-                out.push(Output::Note(Note::Orphan { job: job.clone(), cursor }));
-            }
-            out.push(Output::Lead { job: job.clone(), term, row: Box::new(seat.row.clone()) });
+            out.push(Output::Lead { job: job.clone(), term, row: Box::new(seat.newest()) });
         }
     }
 
@@ -72,12 +72,23 @@ impl Lease {
         }
     }
 
-    /// Sends what the seats in line have to write, many rows to a commit and one commit at a time:
-    /// Datastore's emulators make two wait for each other longer than for one after the other.
-    pub(super) fn write_leases(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if self.committing {
-            return;
+    /// Sends what there is to write, many rows to a commit and one commit at a time: Datastore's
+    /// emulators make two wait for each other longer than for one after the other. Lease rows and
+    /// entries take turns: in some stores one row that stands there already fails all of a commit.
+    pub(super) fn commit(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let turns = if self.filing_next {
+            [Self::file, Self::write_leases]
+        } else {
+            [Self::write_leases, Self::file]
+        };
+        if !self.committing {
+            self.committing = turns.into_iter().any(|turn| turn(self, now, out));
         }
+    }
+
+    /// Sends what the seats in line have to write, if anything.
+    fn write_leases(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        self.filing_next = true;
         let (mut seats, mut writes) = (Vec::new(), Vec::new());
         while writes.len() < self.portion
             && let Some(index) = self.ready.pop_front()
@@ -90,10 +101,11 @@ impl Lease {
             seats.push(index);
             writes.push(Write { base, row });
         }
-        if !writes.is_empty() {
-            self.committing = true;
+        let any = !writes.is_empty();
+        if any {
             self.ask(now, Asked::Leases(seats), Ask::Write(writes), out);
         }
+        any
     }
 
     /// The write that brings a job's row nearer to what this instance wants of it, if any.
@@ -163,7 +175,6 @@ impl Lease {
         self.seats[index].surrendered = self.seats[index].version();
         let why = name.map_or(Ending::Released, |(_, name)| Ending::HandedOver(name));
         self.announce(index, now, &why, out);
-        self.moved += 1;
         Some(Writing { row, successor })
     }
 
@@ -257,6 +268,11 @@ impl Lease {
                 .filter(|(url, _)| !url.is_empty())
                 .map(|(url, jobs)| Output::Wake { url, jobs }),
         );
+        self.read_again(doubtful, answer, now);
+    }
+
+    /// Only a read can tell what the rows of these jobs show.
+    pub(super) fn read_again(&mut self, doubtful: BTreeSet<JobName>, answer: &Answer, now: Instant) {
         if !doubtful.is_empty() {
             self.want.merge(Wanted { leases: doubtful, ..Wanted::default() });
             self.pause_after(answer, now);
@@ -292,6 +308,7 @@ impl Lease {
                 self.adopt(index, found.version, found.row, now, out);
             }
             self.enqueue(index);
+            self.enqueue_entries(index);
         }
     }
 
@@ -304,12 +321,17 @@ impl Lease {
         now: Instant,
         out: &mut Vec<Output>,
     ) {
-        if !self.seats[index].adopt(version, row, now) {
+        let me = self.incarnation();
+        let ours = |seat: &Seat| seat.row.holder.is_some() && seat.row.holder == me;
+        let seat = &mut self.seats[index];
+        let was_ours = ours(seat);
+        if !seat.adopt(version, row, now) {
             return;
         }
+        // Said only now: whoever looks because of it must find the row as it has become.
+        self.moved += u64::from(was_ours && !ours(seat));
         self.conclude_launch(index, now, out);
         self.announce(index, now, &Ending::Lost, out);
-        let me = self.incarnation();
         let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
         if let Some(why) = &seat.illegible {
             // Whoever restores it must not go below that.
@@ -321,35 +343,41 @@ impl Lease {
             out.push(Output::Note(Note::Idle { job: job.clone(), leader }));
         }
         self.enqueue(index);
+        self.enqueue_entries(index);
     }
 
-    /// Starts the occurrence that the row now records, if it is ours and we still lead.
+    /// Starts the run that the row now records, if it is ours and we still lead.
     fn conclude_launch(&mut self, index: usize, now: Instant, out: &mut Vec<Output>) {
         let led = self.term_led(index, now);
         let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
         let Some(launch) = seat.launch.take() else { return };
-        let recorded = seat.row.cursor.as_ref().is_some_and(|cursor| cursor.run == launch.run);
-        match (led == Some(launch.term), recorded, self.session.me()) {
+        let (run, term) = (launch.cursor.run, launch.cursor.term);
+        let recorded = seat.row.cursor.as_ref().is_some_and(|cursor| cursor.run == run);
+        match (led == Some(term), recorded, self.session.me()) {
             (true, true, Some(me)) => {
-                seat.work = Some((launch.run, me));
-                out.push(Output::Grant { job: job.clone(), run: launch.run, term: launch.term });
+                if launch.cursor.state == RunState::Started {
+                    seat.work = Some((run, me));
+                }
+                out.push(Output::Grant { job: job.clone(), run, term });
             }
             (true, false, _) => seat.launch = Some(launch),
-            _ => out.push(Output::Refuse { job: job.clone(), run: launch.run, why: Refusal::NotLeading }),
+            _ => out.push(Output::Refuse { job: job.clone(), run, why: Refusal::NotLeading }),
         }
     }
 
-    /// A scheduler wants to start an occurrence: it is recorded first.
+    /// A scheduler wants a cursor to move: that is recorded before anything starts.
     pub(super) fn launch(&mut self, now: Instant, launch: Launch, out: &mut Vec<Output>) {
         let refusal = match self.seat_of(&launch.job) {
-            Some(index) if self.term_led(index, now) == Some(launch.term) => {
+            Some(index) if self.term_led(index, now) == Some(launch.cursor.term) => {
                 let seat = &mut self.seats[index];
                 if seat.exit.is_some() || self.draining {
                     Refusal::Leaving
                 } else if seat.work.is_some() || seat.launch.is_some() {
                     Refusal::Busy
-                } else if seat.row.cursor.as_ref().is_some_and(|cursor| cursor.due >= launch.due) {
+                } else if seat.row.position() >= Some(launch.cursor.position()) {
                     Refusal::Past
+                } else if seat.row.ledger.len() >= MOST_UNFILED {
+                    Refusal::Unfiled
                 } else {
                     seat.launch = Some(launch);
                     return self.enqueue(index);
@@ -357,24 +385,17 @@ impl Lease {
             }
             _ => Refusal::NotLeading,
         };
-        out.push(Output::Refuse { job: launch.job, run: launch.run, why: refusal });
+        out.push(Output::Refuse { job: launch.job, run: launch.cursor.run, why: refusal });
     }
 
     /// A run has ended, and nothing of it is left.
-    pub(super) fn ended(
-        &mut self,
-        now: Instant,
-        job: &JobName,
-        run: RunId,
-        state: RunState,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn ended(&mut self, now: Instant, job: &JobName, run: RunId, end: End, out: &mut Vec<Output>) {
         let Some(index) = self.seat_of(job) else { return };
         let seat = &mut self.seats[index];
         if seat.work.is_some_and(|(current, _)| current == run) {
             seat.work = None;
             seat.winding = false;
-            seat.ended = Some((run, state));
+            seat.ended = Some((run, end));
             self.announce(index, now, &Ending::Lost, out);
             self.enqueue(index);
         }

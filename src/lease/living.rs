@@ -58,6 +58,7 @@ impl Lease {
                 self.adapt(seats.len(), &answer);
                 self.leases_written(now, &seats, &answer, out);
             }
+            Asked::Entries(entries) => self.filed(now, &entries, &answer),
             Asked::Farewell => {
                 self.session = Session::Over;
                 out.push(Output::Stopped);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::{Cluster, Cursor, Lease, Member, RowError, RunState};
+use crate::rows::{Cluster, Cursor, Entry, Lease, Member, RowError, Run, RunState};
 use crate::stores::{Outcome, Version};
 use crate::time::{Instant, Wall};
 
@@ -32,7 +32,7 @@ pub enum Input {
         /// Which run.
         run: RunId,
         /// How it went.
-        state: RunState,
+        end: End,
     },
     /// What the wall clock shows now. Told at the start and whenever it jumps.
     Clock(Wall),
@@ -40,21 +40,27 @@ pub enum Input {
     Drain,
 }
 
-/// An occurrence that a scheduler wants to start.
+/// Where a scheduler wants a job's cursor to go. If it says there that a run has started, it starts
+/// when that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
     /// Of which job.
     pub job: JobName,
-    /// Under which term.
-    pub term: Term,
-    /// When it was due.
-    pub due: Wall,
-    /// Drawn once: the same for every attempt to record it.
-    pub run: RunId,
-    /// Hash of the schedule that made it due.
-    pub schedule: String,
-    /// How many due times right before it are given up for it.
-    pub missed: u64,
+    /// Its id is drawn once: the same for every attempt to record it.
+    pub cursor: Cursor,
+    /// What became of the due times that the cursor passes.
+    pub entries: Vec<Entry>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What the cursor shall say.
+    pub state: RunState,
+    /// When it is tried again, if it is.
+    pub again: Option<Wall>,
+    /// What became of the due time, if that is settled.
+    pub entry: Option<Entry>,
 }
 
 /// What the machine asks for, in the order in which it must happen.
@@ -97,7 +103,7 @@ pub enum Output {
         /// Which job.
         job: JobName,
     },
-    /// The occurrence is recorded: start it now.
+    /// The cursor has moved: start the run now, if one was to start.
     Grant {
         /// Of which job.
         job: JobName,
@@ -106,7 +112,7 @@ pub enum Output {
         /// Under which term.
         term: Term,
     },
-    /// The occurrence must not start.
+    /// The cursor must not move.
     Refuse {
         /// Of which job.
         job: JobName,
@@ -136,7 +142,7 @@ pub enum Ending {
     Released,
 }
 
-/// Why an occurrence must not start.
+/// Why a cursor must not move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This instance does not lead the job at that term.
@@ -145,8 +151,10 @@ pub enum Refusal {
     Leaving,
     /// The previous run has not ended, or another launch is being recorded.
     Busy,
-    /// An occurrence due then, or later, was launched before.
+    /// That attempt, or a later one, was launched before.
     Past,
+    /// Too much of what happened does not stand in the history yet.
+    Unfiled,
 }
 
 /// Something that people want to know.
@@ -168,13 +176,6 @@ pub enum Note {
         job: JobName,
         /// By human name.
         leader: String,
-    },
-    /// A run was recorded by a leader that did not come to say how it went.
-    Orphan {
-        /// Of which job.
-        job: JobName,
-        /// Which occurrence.
-        cursor: Cursor,
     },
     /// A row cannot be understood and is left alone.
     Illegible {
@@ -237,6 +238,8 @@ pub enum RowWrite {
     Member(Incarnation, Option<Box<Member>>),
     /// A lease.
     Lease(JobName, Box<Lease>),
+    /// What became of a due time of a job.
+    Run(JobName, Box<Run>),
 }
 
 /// What the store answered.

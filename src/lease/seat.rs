@@ -5,11 +5,14 @@
 //! write that brings the row nearer to the wishes. Whatever a store answers, the row is looked at
 //! again and the next write derived anew, so there is no path for "the write came back like that".
 
-use super::messages::{Found, Launch};
+use super::filing::Filing;
+use super::messages::{End, Found, Launch};
 use crate::machine::{Incarnation, RunId, Term};
-use crate::rows::{Cursor, Lease, RowError, RunState};
+use crate::rows::{Fate, Lease, RowError, RunState};
 use crate::stores::Version;
 use crate::time::{Instant, Wall};
+
+const OVERTAKEN: &str = "the store lost its rows, and later runs were remembered";
 
 /// What one instance knows and wants of one job.
 #[derive(Debug)]
@@ -41,7 +44,9 @@ pub(super) struct Seat {
     /// A run that goes on in this process, and the incarnation that started it.
     pub(super) work: Option<(RunId, Incarnation)>,
     /// How a run ended, until the row says so.
-    pub(super) ended: Option<(RunId, RunState)>,
+    pub(super) ended: Option<(RunId, End)>,
+    /// How far the entries of the row are filed.
+    pub(super) filing: Filing,
     /// The leadership that the scheduler was told of, and since when.
     pub(super) told: Option<(Term, Instant)>,
     /// The leader that people were told of.
@@ -94,6 +99,7 @@ impl Seat {
             launch: None,
             work: None,
             ended: None,
+            filing: Filing::default(),
             told: None,
             heard: None,
         }
@@ -104,9 +110,17 @@ impl Seat {
         self.known.map(|(version, _)| version)
     }
 
-    /// Whether the newest row names `me`, at a version that was not surrendered.
+    /// Whether the newest row names `me`, at a version that was not surrendered, and misses nothing.
     pub(super) fn names(&self, me: Incarnation) -> bool {
-        self.illegible.is_none() && self.row.holder == Some(me) && self.surrendered != self.version()
+        self.illegible.is_none()
+            && self.row.holder == Some(me)
+            && self.surrendered != self.version()
+            && !self.lost.as_ref().is_some_and(|lost| self.lacks(lost))
+    }
+
+    /// Whether the row has a lower term, or a cursor that is less far.
+    fn lacks(&self, lost: &Lease) -> bool {
+        self.row.term < lost.term || self.row.position() < lost.position()
     }
 
     /// Whether a hand-over is in doubt.
@@ -122,7 +136,7 @@ impl Seat {
     /// Whether more is known than was found: no version is lower than one before it, and in none from
     /// there on is the term or the cursor.
     pub(super) fn exceeds(&self, found: &Found<Lease>) -> bool {
-        let fallen = |row: &Lease| row.term < self.row.term || row.due() < self.row.due();
+        let fallen = |row: &Lease| row.term < self.row.term || row.position() < self.row.position();
         self.version().is_some_and(|known| found.version < known || found.row.as_ref().is_ok_and(fallen))
     }
 
@@ -143,6 +157,9 @@ impl Seat {
                 }
                 self.row = row;
                 self.illegible = None;
+                self.filing.keep_to(&self.row.ledger);
+                let ended = self.ended.take();
+                self.ended = ended.filter(|(run, _)| self.is_running(*run));
             }
             Err(why) => self.illegible = Some(why),
         }
@@ -158,6 +175,7 @@ impl Seat {
         self.free = None;
         self.exit = None;
         self.winding = false;
+        self.filing.forget();
         let row = std::mem::replace(&mut self.row, Lease::unborn());
         if self.lost.as_ref().is_none_or(|lost| lost.term < row.term) {
             self.lost = Some(Box::new(row));
@@ -166,19 +184,28 @@ impl Seat {
 
     /// The row that brings back what an earlier store lost, or `None` when nothing is missing.
     pub(super) fn restore(&self) -> Option<Lease> {
-        let lost = self.lost.as_ref()?;
-        let (fallen, behind) = (self.row.term < lost.term, self.row.due() < lost.due());
-        (fallen || behind).then(|| Lease {
-            // Who has begun to lead meanwhile does so at a term of his own.
-            term: if !fallen {
-                self.row.term
-            } else if self.row.holder.is_some() {
-                lost.term.next()
-            } else {
-                lost.term
-            },
+        let lost = self.lost.as_ref().filter(|lost| self.lacks(lost))?;
+        let behind = self.row.position() < lost.position();
+        let newest = self.row.term.max(lost.term);
+        let mut ledger = self.row.ledger.clone();
+        if behind {
+            // What stands there stays. What began meanwhile knew less, and ends here.
+            let goes_on =
+                |due| lost.cursor.as_ref().is_some_and(|cursor| cursor.is_open() && cursor.due == due);
+            let begun = self.row.cursor.iter().filter(|cursor| cursor.is_open() && !goes_on(cursor.due));
+            let begun = begun.map(|cursor| cursor.entry(Fate::Unknown, OVERTAKEN, None));
+            for entry in lost.ledger.iter().cloned().chain(begun) {
+                if ledger.iter().all(|known| known.due != entry.due) {
+                    ledger.push(entry);
+                }
+            }
+        }
+        Some(Lease {
+            // Who has begun to lead meanwhile begins again, at a term of his own, and knows more.
+            term: if self.row.holder.is_some() { newest.next() } else { newest },
             born: lost.born,
             cursor: if behind { lost.cursor.clone() } else { self.row.cursor.clone() },
+            ledger,
             ..self.row.clone()
         })
     }
@@ -192,7 +219,7 @@ impl Seat {
             since: hand.wall,
             born: if self.row.term == Term::default() { hand.wall } else { self.row.born },
             placed: None,
-            ..self.row.clone()
+            ..self.newest()
         }
     }
 
@@ -206,43 +233,46 @@ impl Seat {
             since: hand.wall,
             wish: None,
             placed: Some(hand.crew.to_owned()),
-            ..self.with_end()
+            ..self.newest()
         }
     }
 
     /// The row that records the launch, or `None` when there is none to record.
     pub(super) fn record(&self) -> Option<Lease> {
         let launch = self.launch.as_ref()?;
-        let cursor = Cursor {
-            due: launch.due,
-            run: launch.run,
-            term: launch.term,
-            state: RunState::Started,
-            schedule: launch.schedule.clone(),
-            missed: launch.missed,
-        };
-        Some(Lease { cursor: Some(cursor), ..self.row.clone() })
+        let mut row = self.newest();
+        row.cursor = Some(launch.cursor.clone());
+        row.ledger.extend(launch.entries.iter().cloned());
+        Some(row)
     }
 
     /// The row that says how the last run ended, or `None` when it says so already.
     pub(super) fn report(&self) -> Option<Lease> {
-        let (run, state) = self.ended?;
-        let cursor = self.row.cursor.as_ref()?;
-        (cursor.run == run && cursor.state != state).then(|| self.with_end())
+        self.ended.as_ref().filter(|(run, _)| self.is_running(*run)).map(|_| self.newest())
     }
 
     /// The row without the wish of a person that cannot be granted.
     pub(super) fn decline(&self) -> Lease {
-        Lease { wish: None, ..self.with_end() }
+        Lease { wish: None, ..self.newest() }
     }
 
-    fn with_end(&self) -> Lease {
+    /// The row with what it does not say yet, and without what stands in the history.
+    pub(super) fn newest(&self) -> Lease {
         let mut row = self.row.clone();
-        if let (Some(cursor), Some((run, state))) = (&mut row.cursor, self.ended)
-            && cursor.run == run
+        row.ledger.retain(|entry| !self.filing.is_done(entry));
+        if let (Some(cursor), Some((run, end))) = (&mut row.cursor, &self.ended)
+            && self.is_running(*run)
         {
-            cursor.state = state;
+            cursor.state = end.state;
+            cursor.again = end.again;
+            row.ledger.extend(end.entry.clone());
         }
         row
+    }
+
+    /// Whether the row says that `run` started and nothing more.
+    fn is_running(&self, run: RunId) -> bool {
+        let cursor = self.row.cursor.as_ref();
+        cursor.is_some_and(|cursor| cursor.run == run && cursor.state == RunState::Started)
     }
 }

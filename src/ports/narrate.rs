@@ -4,7 +4,6 @@
 
 use crate::lease::{Ending, Note, Output};
 use crate::machine::Incarnation;
-use crate::schedulers::runner::tell_missed;
 use crate::stores::StoreError;
 
 /// Who speaks.
@@ -92,16 +91,6 @@ impl Narrator {
                 event = "lease.idle", %job, node, leader,
                 "Idle: Node {node} could not become leader for job {job}, which {leader} leads"
             ),
-            Note::Orphan { job, cursor } => {
-                tracing::warn!(
-                    event = "occurrence.failed", %job, node, due = %cursor.due, run = %cursor.run, term = cursor.term.0,
-                    reason = "orphaned",
-                    "The run of {job} due {} was recorded as started, and its leader vanished before it said how it ended; \
-                     it is not run again", cursor.due
-                );
-                // Its leader may have said so too, or have vanished before it could.
-                tell_missed(node, job, cursor.term, cursor.missed, cursor.due);
-            }
             Note::Illegible { row, why } => {
                 tracing::error!(event = "row.illegible", node, row, "Left alone {row}: {why}");
             }

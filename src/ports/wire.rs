@@ -1,7 +1,7 @@
 //! The machine's requests in the words of a store, and a store's answers in the machine's.
 
 use crate::lease::{Ask, Found, RowWrite, View, Wanted, Write};
-use crate::rows::{self, decode, encode};
+use crate::rows::{self, Run, decode, encode};
 use crate::stores::{Change, Key, Kind, Query, Row, Snapshot};
 
 /// The only row of its kind.
@@ -43,6 +43,7 @@ fn change(write: Write) -> Change {
         RowWrite::Cluster(row) => (cluster_key(), Some(encode(&row))),
         RowWrite::Member(id, row) => (Key::new(Kind::Member, id.to_string()), row.map(|row| encode(&*row))),
         RowWrite::Lease(job, row) => (Key::new(Kind::Lease, job.as_str()), Some(encode(&*row))),
+        RowWrite::Run(job, row) => (Key::new(Kind::Run, Run::id(&job, row.entry.due)), Some(encode(&*row))),
     };
     Change { key, base: write.base, fields }
 }
@@ -63,7 +64,7 @@ pub fn view(rows: Snapshot) -> View {
                     view.leases.push((job, found(row)));
                 }
             }
-            Kind::Probe => {}
+            Kind::Run | Kind::Probe => {}
         }
     }
     view

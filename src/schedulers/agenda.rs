@@ -1,29 +1,36 @@
 //! What one instance has to start, and when: all the jobs that it leads, in order of their due times.
 //!
-//! An occurrence is launched in three steps: it falls due, it is recorded in the lease row by the
-//! machine, and only then it starts. The agenda is where it waits in between. It is pure: no clock,
-//! no I/O.
+//! An occurrence is launched in three steps: it falls due, the machine records it in the lease row, and
+//! only then it starts. The agenda is where it waits in between, and where it is decided what becomes
+//! of due times for which nothing starts. It is pure: no clock, no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Occurrence, Schedule, Since};
-use crate::lease::{Launch, Refusal};
+use super::policy::{Orphan, Policy};
+use super::reckoning::{Next, Passed, Since, Watch};
+use super::{Job, Schedule};
+use crate::lease::{End, Launch, Refusal};
 use crate::machine::{JobName, RunId, Term};
-use crate::rows::Lease;
+use crate::rows::{Cursor, Entry, Fate, Lease, RunState};
 use crate::time::Wall;
 
 /// How long an occurrence waits that was refused for a reason that may pass.
 const REFUSED: Duration = Duration::from_millis(100);
-
 /// A last occurrence that lies further in the future was recorded by a wrong clock.
 const FUTURE: Duration = Duration::from_mins(1);
+/// How often a run is started whose leaders vanish one after the other: it may be what kills them.
+const MOST_RERUNS: u32 = 3;
+
+const VANISHED: &str = "its leader vanished during it";
+const OVERTAKEN: &str = "the next due time came before another attempt";
 
 /// The jobs that this instance leads, and when they are due.
 #[derive(Debug)]
 pub struct Agenda {
-    schedules: BTreeMap<JobName, Arc<dyn Schedule>>,
+    node: String,
+    jobs: BTreeMap<JobName, (Arc<dyn Schedule>, Policy)>,
     led: BTreeMap<JobName, Led>,
     queue: BTreeSet<(Wall, JobName)>,
     random: fastrand::Rng,
@@ -33,8 +40,18 @@ pub struct Agenda {
 #[derive(Debug)]
 struct Led {
     term: Term,
-    since: Since,
+    watch: Watch,
+    past: Past,
     step: Step,
+}
+
+/// What was before.
+#[derive(Debug)]
+enum Past {
+    /// Everything is accounted for up to there.
+    Settled(Since),
+    /// A run has started, and what becomes of its due time is not settled.
+    Unsettled(Box<Cursor>),
 }
 
 /// Where its next occurrence stands.
@@ -43,38 +60,53 @@ enum Step {
     /// In the queue, under this time.
     Waits(Wall),
     /// Being recorded.
-    Recording(RunId, Occurrence),
+    Recording(Box<Launch>),
     /// Started.
     Runs(RunId),
     /// There is none.
-    Done,
+    Rests,
 }
 
-/// An occurrence that starts now.
+/// What to launch, and when.
+struct Plan {
+    at: Wall,
+    due: Wall,
+    attempt: u32,
+    runs: bool,
+    entries: Vec<Entry>,
+}
+
+/// How a run ended, as far as the job can say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// When it was due.
-    pub due: Wall,
-    /// How many due times before it were given up.
-    pub missed: u64,
+pub enum Ran {
+    /// Well.
+    Well,
+    /// Badly, for this reason.
+    Badly(String),
 }
 
 impl Agenda {
-    /// An agenda for jobs with these schedules.
-    pub fn new(schedules: BTreeMap<JobName, Arc<dyn Schedule>>, random: fastrand::Rng) -> Self {
-        Self { schedules, led: BTreeMap::new(), queue: BTreeSet::new(), random }
+    /// An agenda for `jobs` on the instance of this name.
+    pub fn new(node: String, jobs: &[Job], random: fastrand::Rng) -> Self {
+        let rules = |job: &Job| (job.name.clone(), (Arc::clone(&job.schedule), job.policy));
+        let jobs = jobs.iter().map(rules).collect();
+        Self { node, jobs, led: BTreeMap::new(), queue: BTreeSet::new(), random }
     }
 
     /// This instance leads `job` from now on, whose row tells what happened before. Returns when the
     /// job is due next if its last occurrence lies in the future: nothing starts before.
     pub fn lead(&mut self, job: &JobName, term: Term, row: &Lease, now: Wall) -> Option<Wall> {
-        let schedule = Arc::clone(self.schedules.get(job)?);
-        let since = schedule.since(row);
+        let schedule = Arc::clone(&self.jobs.get(job)?.0);
+        let past = match &row.cursor {
+            Some(cursor) if cursor.is_open() => Past::Unsettled(Box::new(cursor.clone())),
+            _ => Past::Settled(schedule.since(row)),
+        };
         self.leave(job);
-        self.led.insert(job.clone(), Led { term, since, step: Step::Done });
+        let watch = Watch { began: now, ended: None };
+        self.led.insert(job.clone(), Led { term, watch, past, step: Step::Rests });
         self.wait(job, now);
-        let last = row.due().filter(|last| *last > now + FUTURE)?;
-        schedule.next(last)
+        let cursor = row.cursor.as_ref().filter(|cursor| cursor.due > now + FUTURE)?;
+        schedule.next(cursor.due)
     }
 
     /// It does no longer.
@@ -84,75 +116,178 @@ impl Agenda {
         }
     }
 
+    /// The run of a leader that vanished, if the job waits for a person because of it.
+    pub fn held(&self, job: &JobName) -> Option<&Cursor> {
+        let (Some((_, policy)), Some(led)) = (self.jobs.get(job), self.led.get(job)) else { return None };
+        match &led.past {
+            Past::Unsettled(cursor) if cursor.state == RunState::Started && cursor.term < led.term => {
+                (policy.on_orphan == Orphan::Hold).then_some(&**cursor)
+            }
+            Past::Unsettled(_) | Past::Settled(_) => None,
+        }
+    }
+
     /// When the next occurrence falls due.
     pub fn next_due(&self) -> Option<Wall> {
         self.queue.first().map(|(at, _)| *at)
     }
 
-    /// The occurrences that have fallen due by `now`: to be recorded, then started.
+    /// What has fallen due by `now`: to be recorded, then started.
     pub fn fall_due(&mut self, now: Wall) -> Vec<Launch> {
         let mut launches = Vec::new();
         while let Some((at, _)) = self.queue.first()
             && *at <= now
             && let Some((_, job)) = self.queue.pop_first()
         {
-            let (Some(schedule), Some(led)) = (self.schedules.get(&job), self.led.get_mut(&job)) else {
-                continue;
-            };
-            let Some(occurrence) = schedule.upcoming(led.since, now).filter(|next| next.due <= now) else {
-                // The clock was wrong when it was put into the queue.
+            // The clock may have been wrong when it was put into the queue.
+            let Some(plan) = self.plan(&job, now).filter(|plan| plan.at <= now) else {
                 self.wait(&job, now);
                 continue;
             };
             let run = RunId(self.random.u128(1..));
-            led.step = Step::Recording(run, occurrence);
-            let Occurrence { due, missed } = occurrence;
-            let (term, schedule) = (led.term, schedule.fingerprint());
-            launches.push(Launch { job, term, due, run, schedule, missed });
+            let (Some((schedule, _)), Some(led)) = (self.jobs.get(&job), self.led.get_mut(&job)) else {
+                continue;
+            };
+            let cursor = Cursor {
+                due: plan.due,
+                attempt: plan.attempt,
+                run,
+                term: led.term,
+                node: self.node.clone(),
+                at: now,
+                state: if plan.runs { RunState::Started } else { RunState::Passed },
+                again: None,
+                schedule: schedule.fingerprint(),
+            };
+            let launch = Launch { job, cursor, entries: plan.entries };
+            led.step = Step::Recording(Box::new(launch.clone()));
+            launches.push(launch);
         }
         launches
     }
 
-    /// The occurrence is recorded. What starts now, if it is the one that waits for that.
-    pub fn grant(&mut self, job: &JobName, run: RunId) -> Option<Start> {
+    /// It is recorded. What that was, if it is the one that waits for it; its run starts now, if it says
+    /// so.
+    pub fn grant(&mut self, job: &JobName, run: RunId, now: Wall) -> Option<Launch> {
         let led = self.led.get_mut(job)?;
-        let Step::Recording(waiting, Occurrence { due, missed }) = led.step else { return None };
-        if waiting != run {
-            return None;
+        let launch = match &led.step {
+            Step::Recording(launch) if launch.cursor.run == run => Launch::clone(launch),
+            Step::Recording(_) | Step::Waits(_) | Step::Runs(_) | Step::Rests => return None,
+        };
+        led.step = Step::Rests;
+        if launch.cursor.state == RunState::Started {
+            led.past = Past::Unsettled(Box::new(launch.cursor.clone()));
+            led.step = Step::Runs(run);
+        } else {
+            led.past = Past::Settled(Since::Due(launch.cursor.due));
+            self.wait(job, now);
         }
-        led.since = Since::Due(due);
-        led.step = Step::Runs(run);
-        Some(Start { due, missed })
+        Some(launch)
     }
 
-    /// The occurrence must not start, for a reason that may pass.
+    /// It must not be recorded, for a reason that may pass.
     pub fn refuse(&mut self, job: &JobName, run: RunId, why: Refusal, now: Wall) {
         let Some(led) = self.led.get_mut(job) else { return };
-        match led.step {
-            Step::Recording(waiting, occurrence) if waiting == run => {
+        match &led.step {
+            Step::Recording(launch) if launch.cursor.run == run => {
                 if why == Refusal::Past {
-                    led.since = Since::Due(occurrence.due);
+                    led.past = Past::Settled(Since::Due(launch.cursor.due));
                 }
                 self.put(job, now + REFUSED);
             }
-            Step::Recording(..) | Step::Runs(_) | Step::Waits(_) | Step::Done => {}
+            Step::Recording(_) | Step::Runs(_) | Step::Waits(_) | Step::Rests => {}
         }
     }
 
-    /// A run has ended.
-    pub fn ended(&mut self, job: &JobName, run: RunId, now: Wall) {
-        let ours =
-            self.led.get(job).is_some_and(|led| matches!(led.step, Step::Runs(current) if current == run));
-        if ours {
+    /// A run has ended. Returns what is to be recorded of it.
+    pub fn ended(&mut self, job: &JobName, cursor: &Cursor, ran: Ran, now: Wall) -> End {
+        let end = self.end(job, cursor, ran, now);
+        if let Some(led) = self.led.get_mut(job)
+            && matches!(led.step, Step::Runs(current) if current == cursor.run)
+        {
+            led.watch.ended = Some(now);
+            let cursor = Cursor { state: end.state, again: end.again, ..cursor.clone() };
+            let settled = Past::Settled(Since::Due(cursor.due));
+            led.past = if cursor.is_open() { Past::Unsettled(Box::new(cursor)) } else { settled };
             self.wait(job, now);
         }
+        end
+    }
+
+    fn end(&self, job: &JobName, cursor: &Cursor, ran: Ran, now: Wall) -> End {
+        let wait = self.jobs.get(job).and_then(|(_, policy)| policy.wait_after(cursor.attempt));
+        match (ran, wait) {
+            (Ran::Well, _) => {
+                let entry = cursor.entry(Fate::Ran, "", Some(now));
+                End { state: RunState::Finished, again: None, entry: Some(entry) }
+            }
+            (Ran::Badly(_), Some(wait)) => {
+                End { state: RunState::Waiting, again: Some(now + wait), entry: None }
+            }
+            (Ran::Badly(why), None) => {
+                let entry = cursor.entry(Fate::Failed, &why, Some(now));
+                End { state: RunState::Failed, again: None, entry: Some(entry) }
+            }
+        }
+    }
+
+    /// What is next for a job.
+    fn plan(&self, job: &JobName, now: Wall) -> Option<Plan> {
+        let ((schedule, policy), led) = (self.jobs.get(job)?, self.led.get(job)?);
+        let cursor = match &led.past {
+            Past::Settled(since) => {
+                let next = schedule.reckon(policy, *since, led.watch, now)?;
+                return Some(self.follow(next, Vec::new(), led, now));
+            }
+            Past::Unsettled(cursor) => cursor,
+        };
+        let again =
+            |at| Plan { at, due: cursor.due, attempt: cursor.attempt + 1, runs: true, entries: vec![] };
+        if cursor.state == RunState::Started {
+            return match policy.on_orphan {
+                Orphan::Hold => None,
+                Orphan::Rerun if cursor.attempt <= MOST_RERUNS => Some(again(now)),
+                Orphan::Rerun | Orphan::Skip => {
+                    let entries = vec![cursor.entry(Fate::Unknown, VANISHED, None)];
+                    Some(Plan { runs: false, entries, ..again(now) })
+                }
+            };
+        }
+        let retry = again(cursor.again.unwrap_or(now));
+        let next = schedule.reckon(policy, schedule.since_cursor(cursor), led.watch, now);
+        match next.filter(|next| next.due <= retry.at) {
+            None => Some(retry),
+            Some(next) => {
+                Some(self.follow(next, vec![cursor.entry(Fate::Failed, OVERTAKEN, None)], led, now))
+            }
+        }
+    }
+
+    /// The plan that does what is next, after `entries`.
+    fn follow(&self, next: Next, mut entries: Vec<Entry>, led: &Led, now: Wall) -> Plan {
+        let passed = |Passed { first, last, count, fate, reason }| Entry {
+            due: first,
+            last,
+            count,
+            fate,
+            reason: reason.to_owned(),
+            node: self.node.clone(),
+            term: led.term,
+            run: None,
+        };
+        entries.extend(next.passed.into_iter().map(passed));
+        let at = if next.runs { next.due } else { now };
+        Plan { at, due: next.due, attempt: 1, runs: next.runs, entries }
     }
 
     fn wait(&mut self, job: &JobName, now: Wall) {
-        let (Some(schedule), Some(led)) = (self.schedules.get(job), self.led.get_mut(job)) else { return };
-        match schedule.upcoming(led.since, now) {
-            Some(next) => self.put(job, next.due),
-            None => led.step = Step::Done,
+        match self.plan(job, now) {
+            Some(plan) => self.put(job, plan.at),
+            None => {
+                if let Some(led) = self.led.get_mut(job) {
+                    led.step = Step::Rests;
+                }
+            }
         }
     }
 
@@ -165,104 +300,4 @@ impl Agenda {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rows::{Cursor, RunState};
-    use crate::schedulers::Every;
-
-    const JOB: &str = "job";
-
-    fn at(seconds: i64) -> Wall {
-        Wall::from_nanos(seconds * 1_000_000_000)
-    }
-
-    fn job() -> JobName {
-        JobName::new(JOB).unwrap()
-    }
-
-    fn every(seconds: u64) -> Every {
-        Every::new(Duration::from_secs(seconds)).unwrap()
-    }
-
-    fn agenda() -> Agenda {
-        let schedule: Arc<dyn Schedule> = Arc::new(every(60));
-        Agenda::new(BTreeMap::from([(job(), schedule)]), fastrand::Rng::with_seed(7))
-    }
-
-    /// The row of a job that has been there since second 5 and never ran.
-    fn born() -> Lease {
-        Lease { born: at(5), ..Lease::unborn() }
-    }
-
-    fn ran(due: Wall, schedule: Every) -> Lease {
-        let (run, term) = (RunId(1), Term(1));
-        let schedule = schedule.fingerprint();
-        let cursor = Cursor { due, run, term, state: RunState::Finished, schedule, missed: 0 };
-        Lease { cursor: Some(cursor), ..born() }
-    }
-
-    #[test]
-    fn a_job_that_never_ran_is_due_at_once() {
-        let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), &born(), at(5));
-        let launches = agenda.fall_due(at(5));
-        assert_eq!(launches.iter().map(|launch| launch.due).collect::<Vec<_>>(), [at(5)]);
-    }
-
-    #[test]
-    fn nothing_starts_before_it_is_recorded() {
-        let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), &born(), at(5));
-        let run = agenda.fall_due(at(5))[0].run;
-        assert!(agenda.fall_due(at(500)).is_empty());
-        assert_eq!(agenda.grant(&job(), RunId(99)), None);
-        assert_eq!(agenda.grant(&job(), run), Some(Start { due: at(5), missed: 0 }));
-        assert_eq!(agenda.grant(&job(), run), None);
-    }
-
-    #[test]
-    fn a_successor_goes_on_in_the_cadence_of_its_predecessor() {
-        let mut agenda = agenda();
-        agenda.lead(&job(), Term(2), &ran(at(5), every(60)), at(200));
-        let launch = agenda.fall_due(at(200)).remove(0);
-        assert_eq!(launch.due, at(185));
-        assert_eq!(agenda.grant(&job(), launch.run), Some(Start { due: at(185), missed: 2 }));
-        agenda.ended(&job(), launch.run, at(201));
-        assert_eq!(agenda.next_due(), Some(at(245)));
-    }
-
-    #[test]
-    fn an_occurrence_of_the_future_says_how_long_the_job_stands_still() {
-        let mut agenda = agenda();
-        let mut lead = |due| agenda.lead(&job(), Term(2), &ran(at(due), every(60)), at(1000));
-        assert_eq!([lead(900), lead(1000), lead(1060)], [None; 3]);
-        assert_eq!(lead(9000), Some(at(9060)));
-        assert_eq!(agenda.next_due(), Some(at(9060)));
-    }
-
-    #[test]
-    fn an_edited_schedule_starts_nothing_that_it_would_have_started_before() {
-        let mut agenda = agenda();
-        agenda.lead(&job(), Term(2), &ran(at(5), every(3600)), at(200));
-        assert_eq!(agenda.next_due(), Some(at(245)));
-    }
-
-    #[test]
-    fn a_refused_occurrence_is_not_forgotten() {
-        let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), &born(), at(5));
-        let run = agenda.fall_due(at(5))[0].run;
-        agenda.refuse(&job(), run, Refusal::Leaving, at(6));
-        assert!(agenda.fall_due(at(6)).is_empty());
-        assert_eq!(agenda.fall_due(at(7)).len(), 1);
-    }
-
-    #[test]
-    fn a_job_that_left_is_due_no_more() {
-        let mut agenda = agenda();
-        agenda.lead(&job(), Term(1), &born(), at(5));
-        agenda.leave(&job());
-        assert!(agenda.fall_due(at(500)).is_empty());
-        assert_eq!(agenda.next_due(), None);
-    }
-}
+mod tests;

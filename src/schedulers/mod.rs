@@ -2,16 +2,24 @@
 //! them all for one instance.
 
 pub mod agenda;
+pub mod cron;
 pub mod interval;
+pub mod jitter;
+pub mod once;
+pub mod policy;
+mod reckoning;
 pub mod runner;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use self::cron::Cron;
 pub use self::interval::Every;
+pub use self::jitter::Jitter;
+pub use self::once::At;
+pub use self::policy::Policy;
 pub use self::runner::Job;
 
-use crate::rows::Lease;
 use crate::time::Wall;
 
 /// No more due times in a row are counted one by one.
@@ -59,54 +67,5 @@ pub trait Schedule: Send + Sync + fmt::Debug {
             found = next;
         }
         found
-    }
-}
-
-/// One due time of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occurrence {
-    /// When it is due.
-    pub due: Wall,
-    /// How many due times between the last occurrence and this one are given up.
-    pub missed: u64,
-}
-
-/// From where the next due time counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// The job never ran, and has been there since then.
-    Birth(Wall),
-    /// Its last due time.
-    Due(Wall),
-    /// Its last due time, by another schedule.
-    Change(Wall),
-}
-
-impl dyn Schedule + '_ {
-    /// From where the next due time of the job of `row` counts.
-    pub fn since(&self, row: &Lease) -> Since {
-        match &row.cursor {
-            None => Since::Birth(row.born),
-            Some(cursor) if cursor.schedule == self.fingerprint() => Since::Due(cursor.due),
-            Some(cursor) => Since::Change(cursor.due),
-        }
-    }
-
-    /// The occurrence to start next, or to have started already; `None` if the job is due no more.
-    ///
-    /// A schedule that has changed makes up for nothing that it would have done before.
-    pub fn upcoming(&self, since: Since, now: Wall) -> Option<Occurrence> {
-        let on_time = |due| Occurrence { due, missed: 0 };
-        match since {
-            Since::Birth(born) => {
-                let (due, missed) = self.latest(self.first(born)?, now);
-                Some(Occurrence { due, missed })
-            }
-            Since::Change(last) => self.next(self.latest(last, now).0).map(on_time),
-            Since::Due(last) => match self.latest(last, now) {
-                (_, 0) => self.next(last).map(on_time),
-                (due, between) => Some(Occurrence { due, missed: between - 1 }),
-            },
-        }
     }
 }

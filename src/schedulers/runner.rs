@@ -5,21 +5,21 @@
 //! when the row turns out to have changed hands.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tracing::Instrument;
 
-use super::Schedule;
-use super::agenda::{Agenda, Start};
+use super::agenda::{Agenda, Ran};
+use super::{Policy, Schedule};
 use crate::handle::{Handle, Signal};
 use crate::jobs::{Action, JobError, Run};
-use crate::lease::{Input, Life, Timing};
+use crate::lease::{End, Input, Launch, Life, Timing};
 use crate::log::JobOutput;
 use crate::machine::{Incarnation, JobName, RunId, Term};
-use crate::rows::RunState;
+use crate::rows::{Cursor, Entry, Fate, Lease, RunState};
 use crate::time::{Clock, Instant, Wall, sleep_until};
 
 /// No wait for a due time is longer: the wall clock may jump.
@@ -34,6 +34,8 @@ pub struct Job {
     pub schedule: Arc<dyn Schedule>,
     /// What it does.
     pub action: Arc<dyn Action>,
+    /// What it wants to happen when things go otherwise than planned.
+    pub policy: Policy,
 }
 
 /// What a runner has to do.
@@ -48,11 +50,21 @@ pub(crate) struct Duties {
     pub(crate) random: fastrand::Rng,
 }
 
+/// A run that goes on.
+#[derive(Debug)]
+struct Running {
+    run: Run,
+    cursor: Cursor,
+    /// Set when it has taken too long.
+    overdue: Arc<OnceLock<Duration>>,
+}
+
 /// Runs the jobs of one instance.
 #[derive(Debug)]
 pub struct Runner {
     agenda: Agenda,
-    actions: BTreeMap<JobName, Arc<dyn Action>>,
+    /// What each job does, and how long it may take.
+    actions: BTreeMap<JobName, (Arc<dyn Action>, Option<Duration>)>,
     handle: Handle,
     signals: mpsc::UnboundedReceiver<Signal>,
     clock: Arc<dyn Clock>,
@@ -62,7 +74,7 @@ pub struct Runner {
     /// How many nanoseconds the clock that the cluster goes by is ahead of the boot clock.
     ahead: i64,
     runs: JoinSet<Result<(), JobError>>,
-    running: HashMap<task::Id, (Run, AbortHandle)>,
+    running: HashMap<task::Id, (Running, AbortHandle)>,
 }
 
 impl Runner {
@@ -73,9 +85,8 @@ impl Runner {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let Duties { jobs, timing, node, output, random } = duties;
-        let schedules = jobs.iter().map(|job| (job.name.clone(), Arc::clone(&job.schedule))).collect();
-        let actions = jobs.into_iter().map(|job| (job.name, job.action)).collect();
-        let agenda = Agenda::new(schedules, random);
+        let agenda = Agenda::new(node.clone(), &jobs, random);
+        let actions = jobs.into_iter().map(|job| (job.name, (job.action, job.policy.timeout))).collect();
         let (runs, running) = (JoinSet::new(), HashMap::new());
         Self { agenda, actions, handle, signals, clock, timing, node, output, ahead: 0, runs, running }
     }
@@ -108,21 +119,13 @@ impl Runner {
 
     fn take(&mut self, signal: Signal) {
         match signal {
-            Signal::Lead { job, term, row } => {
-                if let Some(next) = self.agenda.lead(&job, term, &row, self.now()) {
-                    tracing::warn!(
-                        event = "occurrence.ahead", %job, node = self.node, term = term.0, next = %next,
-                        reason = "its last run was due in the future",
-                        "Job {job} is not due before {next}: its last run was recorded by a clock that was ahead, or                          the clock of node {} is behind", self.node
-                    );
-                }
-            }
+            Signal::Lead { job, term, row } => self.lead(&job, term, &row),
             Signal::Leave(job) => {
                 self.agenda.leave(&job);
                 self.runs_of(&job).for_each(|(_, task)| task.abort());
             }
-            Signal::Wind(job) => self.runs_of(&job).for_each(|(run, _)| run.ask_to_end()),
-            Signal::Grant { job, run, term } => self.start(job, run, term),
+            Signal::Wind(job) => self.runs_of(&job).for_each(|(running, _)| running.run.ask_to_end()),
+            Signal::Grant { job, run, term } => self.granted(job, run, term),
             Signal::Refuse { job, run, why } => {
                 tracing::debug!(event = "occurrence.refused", %job, node = self.node, run = %run, "Refused: {why:?}");
                 self.agenda.refuse(&job, run, why, self.now());
@@ -131,34 +134,65 @@ impl Runner {
         }
     }
 
-    fn runs_of(&self, job: &JobName) -> impl Iterator<Item = &(Run, AbortHandle)> {
-        self.running.values().filter(move |(run, _)| run.job == *job)
+    fn lead(&mut self, job: &JobName, term: Term, row: &Lease) {
+        let (node, next) = (self.node.clone(), self.agenda.lead(job, term, row, self.now()));
+        if let Some(next) = next {
+            tracing::warn!(
+                event = "occurrence.ahead", %job, node, term = term.0, next = %next,
+                reason = "its last run was due in the future",
+                "Job {job} is not due before {next}: its last run was recorded by a clock that was ahead, or the clock \
+                 of node {node} is behind"
+            );
+        }
+        if let Some(held) = self.agenda.held(job) {
+            tracing::error!(
+                event = "occurrence.held", %job, node, term = term.0, due = %held.due, run = %held.run,
+                "Job {job} waits for a person: node {} vanished during its run due {}", held.node, held.due
+            );
+        }
     }
 
-    fn start(&mut self, job: JobName, id: RunId, term: Term) {
-        let granted = self.agenda.grant(&job, id);
-        let (Some(Start { due, missed }), Some(action)) = (granted, self.actions.get(&job)) else {
-            // The job left while it was being recorded. The machine must not wait for this run.
-            let (handle, state) = (self.handle.clone(), RunState::Cancelled);
+    fn runs_of(&self, job: &JobName) -> impl Iterator<Item = &(Running, AbortHandle)> {
+        self.running.values().filter(move |(running, _)| running.run.job == *job)
+    }
+
+    /// The cursor of a job has moved. Its run starts, if there is one.
+    fn granted(&mut self, job: JobName, id: RunId, term: Term) {
+        let granted = self.agenda.grant(&job, id, self.now());
+        let (Some(Launch { cursor, entries, .. }), Some((action, timeout))) =
+            (granted, self.actions.get(&job))
+        else {
+            // The job left while it was being recorded, so that nothing ran: whoever leads may try again.
+            let (handle, now) = (self.handle.clone(), self.now());
+            let end = End { state: RunState::Waiting, again: Some(now), entry: None };
             self.runs.spawn(async move {
-                handle.tell(Input::Ended { job, run: id, state }).await;
+                handle.tell(Input::Ended { job, run: id, end }).await;
                 Ok(())
             });
             return;
         };
         let node = self.node.as_str();
-        tell_missed(node, &job, term, missed, due);
+        for entry in &entries {
+            tell(node, &job, term, entry);
+        }
+        if cursor.state != RunState::Started {
+            return;
+        }
+        let (due, attempt) = (cursor.due, cursor.attempt);
         tracing::info!(
-            event = "occurrence.started", %job, node, term = term.0, due = %due, run = %id,
+            event = "occurrence.started", %job, node, term = term.0, due = %due, run = %id, attempt,
             "Started {job} due {due} on node {node}"
         );
         let run = Run { job, term, due, id, output: self.output, asked: Arc::default() };
+        let overdue = Arc::default();
         let watchdog = Watchdog {
             clock: Arc::clone(&self.clock),
             timing: self.timing,
             life: self.handle.life(),
             born: self.handle.life().borrow().map(|life| life.incarnation),
             run: run.clone(),
+            timeout: timeout.map(|timeout| (self.clock.now() + timeout, timeout)),
+            overdue: Arc::clone(&overdue),
         };
         let (action, work) = (Arc::clone(action), run.clone());
         // Whatever the job logs says which run it belongs to.
@@ -171,7 +205,7 @@ impl Runner {
             }
         };
         let task = self.runs.spawn(life.instrument(span));
-        self.running.insert(task.id(), (run, task));
+        self.running.insert(task.id(), (Running { run, cursor, overdue }, task));
     }
 
     async fn ended(&mut self, done: Result<(task::Id, Result<(), JobError>), JoinError>) {
@@ -183,44 +217,62 @@ impl Runner {
             };
             (error.id(), Err(why))
         });
-        let Some((run, _)) = self.running.remove(&task) else { return };
-        let (job, node, term, due, id) = (&run.job, self.node.as_str(), run.term.0, run.due, run.id);
-        let state = match result {
-            Ok(()) => {
-                tracing::info!(
-                    event = "occurrence.finished", %job, node, term, due = %due, run = %id,
-                    "Finished {job} due {due} on node {node}"
-                );
-                RunState::Finished
+        let Some((Running { run, cursor, overdue }, _)) = self.running.remove(&task) else { return };
+        let ran = match (result, overdue.get()) {
+            (Ok(()), _) => Ran::Well,
+            (Err(JobError::Interrupted), Some(timeout)) => {
+                Ran::Badly(format!("it took longer than {timeout:?}"))
             }
-            Err(JobError::Interrupted) => {
-                tracing::warn!(
-                    event = "occurrence.failed", %job, node, term, due = %due, run = %id, reason = "cancelled",
-                    "Stopped {job} due {due} on node {node} before it had ended: the job had to leave"
-                );
-                RunState::Cancelled
-            }
-            Err(JobError::Failed(why)) => {
-                tracing::error!(
-                    event = "occurrence.failed", %job, node, term, due = %due, run = %id, reason = why,
-                    "Failed {job} due {due} on node {node}: {why}"
-                );
-                RunState::Failed
-            }
+            (Err(JobError::Interrupted), None) => Ran::Badly("the job had to leave".to_owned()),
+            (Err(JobError::Failed(why)), _) => Ran::Badly(why),
         };
-        self.agenda.ended(&run.job, run.id, self.now());
-        self.handle.tell(Input::Ended { job: run.job, run: run.id, state }).await;
+        let end = self.agenda.ended(&run.job, &cursor, ran.clone(), self.now());
+        let (job, node, term, due, id) = (&run.job, self.node.as_str(), run.term.0, run.due, run.id);
+        let attempt = cursor.attempt;
+        match (ran, end.again) {
+            (Ran::Well, _) => tracing::info!(
+                event = "occurrence.finished", %job, node, term, due = %due, run = %id, attempt,
+                "Finished {job} due {due} on node {node}"
+            ),
+            (Ran::Badly(why), None) => tracing::error!(
+                event = "occurrence.failed", %job, node, term, due = %due, run = %id, attempt, reason = why,
+                "Failed {job} due {due} on node {node}: {why}"
+            ),
+            (Ran::Badly(why), Some(again)) => tracing::warn!(
+                event = "occurrence.retried", %job, node, term, due = %due, run = %id, attempt, reason = why, again = %again,
+                "Failed {job} due {due} on node {node}: {why}; it is tried again at {again}"
+            ),
+        }
+        self.handle.tell(Input::Ended { job: run.job, run: run.id, end }).await;
     }
 }
 
-/// Says how many due times of a job were given up for the one that was recorded next.
-pub(crate) fn tell_missed(node: &str, job: &JobName, term: Term, missed: u64, before: Wall) {
-    if missed > 0 {
-        tracing::warn!(
-            event = "occurrence.missed", %job, node, term = term.0, count = missed, %before,
-            reason = "superseded by the latest",
-            "{missed} occurrences of {job} before {before} were missed and are not made up for"
-        );
+/// Says what became of due times for which nothing ran, or nobody knows.
+fn tell(node: &str, job: &JobName, term: Term, entry: &Entry) {
+    let Entry { due, last, count, reason, .. } = entry;
+    let term = term.0;
+    match entry.fate {
+        Fate::Missed => tracing::warn!(
+            event = "occurrence.missed", %job, node, term, due = %due, last = %last, count, reason,
+            "Missed {job} {count} times from {due} on: {reason}; that is not made up for"
+        ),
+        Fate::Superseded => tracing::warn!(
+            event = "occurrence.superseded", %job, node, term, due = %due, last = %last, count, reason,
+            "Left out {job} {count} times from {due} on: {reason}"
+        ),
+        Fate::Skipped => tracing::info!(
+            event = "occurrence.skipped", %job, node, term, due = %due, reason,
+            "Skipped {job} due {due}: {reason}"
+        ),
+        Fate::Unknown => tracing::warn!(
+            event = "occurrence.unknown", %job, node, term, due = %due, reason,
+            "Nobody knows how {job} due {due} ended on node {}: {reason}; it is not run again", entry.node
+        ),
+        Fate::Failed => tracing::error!(
+            event = "occurrence.failed", %job, node, term, due = %due, reason,
+            "Gave up {job} due {due}: {reason}"
+        ),
+        Fate::Ran => {}
     }
 }
 
@@ -232,6 +284,9 @@ struct Watchdog {
     life: watch::Receiver<Option<Life>>,
     born: Option<Incarnation>,
     run: Run,
+    /// When it has taken too long, and how long that is.
+    timeout: Option<(Instant, Duration)>,
+    overdue: Arc<OnceLock<Duration>>,
 }
 
 impl Watchdog {
@@ -242,6 +297,10 @@ impl Watchdog {
             let now = self.clock.now();
             let life = self.life.borrow_and_update().filter(|life| Some(life.incarnation) == self.born);
             let Some(life) = life else { return };
+            if let Some((_, timeout)) = self.timeout.take_if(|(at, _)| now >= *at) {
+                self.overdue.get_or_init(|| timeout);
+                self.run.ask_to_end();
+            }
             let asked = self.run.asked.initialized();
             if asked {
                 end = end.min(now + self.timing.grace);
@@ -255,6 +314,7 @@ impl Watchdog {
                 self.run.ask_to_end();
             }
             let wake = if now < warn { warn } else { cut };
+            let wake = self.timeout.map_or(wake, |(at, _)| wake.min(at));
             tokio::select! {
                 () = sleep_until(&*self.clock, wake) => {}
                 changed = self.life.changed() => if changed.is_err() { return },

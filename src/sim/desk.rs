@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::law::{Verdict, require};
 use super::weather::part;
 use super::world::{Event, World};
-use crate::lease::{Ending, Input, Launch};
+use crate::lease::{End, Ending, Input, Launch};
 use crate::machine::{JobName, RunId, Term};
-use crate::rows::RunState;
+use crate::rows::{Cursor, Entry, Fate, Lease, RunState};
 use crate::time::{Instant, Wall};
 
 /// What a scheduler knows of one job.
@@ -16,8 +16,8 @@ use crate::time::{Instant, Wall};
 pub(super) struct Desk {
     /// The leadership it was told of.
     pub(super) led: Option<Term>,
-    /// The last occurrence known to have been launched.
-    cursor: Option<Wall>,
+    /// How far its due times are known to be accounted for.
+    cursor: Option<Cursor>,
     /// What waits for a word, and since when.
     pub(super) launch: Option<(Launch, Instant)>,
     pub(super) work: Option<Work>,
@@ -38,11 +38,11 @@ const MISCHIEF: u32 = 12;
 
 impl World {
     /// The machine says that `who` leads.
-    pub(super) fn lead(&mut self, who: usize, job: usize, term: Term, cursor: Option<Wall>) -> Verdict {
+    pub(super) fn lead(&mut self, who: usize, job: usize, term: Term, row: Lease) -> Verdict {
         let desk = self.desk(who, job);
         require(desk.led.is_none() && desk.launch.is_none(), || format!("told twice to lead job {job}"))?;
         require(desk.work.is_none(), || format!("told to lead job {job} while its last run goes on"))?;
-        (desk.led, desk.cursor, desk.winding) = (Some(term), cursor, false);
+        (desk.led, desk.cursor, desk.winding) = (Some(term), row.cursor, false);
         self.figures.leaderships += 1;
         let soon = part(&mut self.random, self.weather.timing.heartbeat);
         self.schedule(soon, Event::Due { who: self.whom(who), job, term });
@@ -90,6 +90,15 @@ impl World {
 
     /// The machine lets a run start.
     pub(super) fn grant(&mut self, who: usize, job: usize, run: RunId, term: Term) -> Verdict {
+        let desk = self.desk(who, job);
+        let launch = desk.launch.take().filter(|(launch, _)| launch.cursor.run == run);
+        let Some((launch, _)) = launch else { return Err(format!("job {job} was granted {run:?} unasked")) };
+        let position = launch.cursor.position();
+        let starts = launch.cursor.state == RunState::Started;
+        desk.cursor = Some(launch.cursor);
+        if !starts {
+            return Ok(());
+        }
         require(self.crew[who].leads(job, self.now) == Some(term), || {
             format!("job {job} was granted {run:?} without leading at term {term}")
         })?;
@@ -99,12 +108,8 @@ impl World {
         require(busy.is_none() || misled, || {
             format!("job {job} runs on {who} while it still runs on {busy:?}")
         })?;
-        let desk = self.desk(who, job);
-        let launch = desk.launch.take().filter(|(launch, _)| launch.run == run);
-        let Some((launch, _)) = launch else { return Err(format!("job {job} was granted {run:?} unasked")) };
-        desk.work = Some(Work { run, term, until });
-        desk.cursor = Some(launch.due);
-        self.law.started(&launch.job, run, launch.due, misled)?;
+        self.desk(who, job).work = Some(Work { run, term, until });
+        self.law.started(&launch.job, run, position, misled)?;
         self.figures.launches += 1;
         self.end_within(who, job, self.weather.run, run);
         Ok(())
@@ -113,7 +118,7 @@ impl World {
     /// The machine does not let a run start.
     pub(super) fn refuse(&mut self, who: usize, job: usize, run: RunId) -> Verdict {
         let launch = self.desk(who, job).launch.take();
-        require(launch.is_some_and(|(launch, _)| launch.run == run), || {
+        require(launch.is_some_and(|(launch, _)| launch.cursor.run == run), || {
             format!("{run:?} was refused unasked")
         })
     }
@@ -138,19 +143,17 @@ impl World {
             return Ok(());
         }
         let due = Wall::from_nanos(wall.as_nanos().div_euclid(interval) * interval);
-        let launch = |term, due| Launch {
+        let position = desk.cursor.as_ref().map(Cursor::position);
+        let launch = |term, due, attempt| Launch {
             job: self.jobs[job].clone(),
-            term,
-            due,
-            run,
-            schedule: String::new(),
-            missed: 0,
+            cursor: cursor(run, term, due, attempt),
+            entries: Vec::new(),
         };
-        let launch = match (desk.cursor, mischief) {
+        let launch = match (position, mischief) {
             _ if desk.launch.is_some() || desk.work.is_some() => None,
-            (Some(cursor), 0) => Some(launch(term, cursor.shifted(-back))),
-            (_, 1) => Some(launch(Term(term.0 - 1), due)),
-            (cursor, _) => (cursor < Some(due) && !desk.winding).then(|| launch(term, due)),
+            (Some((last, attempt)), 0) => Some(launch(term, last.shifted(-back), attempt)),
+            (_, 1) => Some(launch(Term(term.0 - 1), due, 1)),
+            _ => desk.next(&self.jobs[job], due, interval, run, term),
         };
         let again = part(&mut self.random, self.weather.interval);
         if let Some(launch) = &launch {
@@ -163,10 +166,22 @@ impl World {
     /// A run has come to its end, unless it did so before.
     pub(super) fn end(&mut self, who: usize, job: usize, run: RunId) -> Option<Input> {
         let job_name: JobName = self.jobs[job].clone();
-        let state = if self.random.bool() { RunState::Finished } else { RunState::Cancelled };
+        let fate = self.random.choice([Some(Fate::Ran), Some(Fate::Failed), None]).flatten();
+        let again = Wall::from_nanos(self.now.as_nanos());
         let desk = self.desk(who, job);
         desk.work.take_if(|work| work.run == run)?;
-        Some(Input::Ended { job: job_name, run, state })
+        let state = match fate {
+            Some(Fate::Ran) => RunState::Finished,
+            Some(_) => RunState::Failed,
+            None => RunState::Waiting,
+        };
+        let mut entry = None;
+        if let Some(cursor) = desk.cursor.as_mut().filter(|cursor| cursor.run == run) {
+            cursor.state = state;
+            entry = fate.map(|fate| account(cursor.due, cursor.due, fate, cursor.term));
+        }
+        let end = End { state, again: fate.is_none().then_some(again), entry };
+        Some(Input::Ended { job: job_name, run, end })
     }
 
     fn desk(&mut self, who: usize, job: usize) -> &mut Desk {
@@ -175,4 +190,45 @@ impl World {
             None => unreachable!("only a process that runs says anything"),
         }
     }
+}
+
+impl Desk {
+    /// The launch that brings the job to `due`, if it is not there yet: another attempt at what has not
+    /// ended well, or the next occurrence, with an account of what is passed on the way.
+    fn next(&self, job: &JobName, due: Wall, interval: i64, run: RunId, term: Term) -> Option<Launch> {
+        let job = job.clone();
+        let Some(last) = &self.cursor else {
+            return Some(Launch { job, cursor: cursor(run, term, due, 1), entries: Vec::new() });
+        };
+        let open = matches!(last.state, RunState::Started | RunState::Waiting);
+        if self.winding {
+            return None;
+        }
+        // Whether it is tried again is a matter of policy: here, of chance.
+        if open && run.0.is_multiple_of(2) {
+            let cursor = cursor(run, term, last.due, last.attempt + 1);
+            return Some(Launch { job, cursor, entries: Vec::new() });
+        }
+        let mut entries: Vec<_> =
+            open.then(|| account(last.due, last.due, Fate::Unknown, last.term)).into_iter().collect();
+        if last.due >= due {
+            let passed = Cursor { state: RunState::Passed, ..cursor(run, term, last.due, last.attempt + 1) };
+            return open.then_some(Launch { job, cursor: passed, entries });
+        }
+        let next = last.due.shifted(interval);
+        if next < due {
+            entries.push(account(next, due.shifted(-interval), Fate::Missed, term));
+        }
+        Some(Launch { job, cursor: cursor(run, term, due, 1), entries })
+    }
+}
+
+fn cursor(run: RunId, term: Term, due: Wall, attempt: u32) -> Cursor {
+    let (node, schedule) = (String::new(), String::new());
+    Cursor { due, attempt, run, term, node, at: due, state: RunState::Started, again: None, schedule }
+}
+
+fn account(due: Wall, last: Wall, fate: Fate, term: Term) -> Entry {
+    let (reason, node) = (String::new(), String::new());
+    Entry { due, last, count: 1, fate, reason, node, term, run: None }
 }

@@ -167,6 +167,7 @@ impl World {
         }
         self.store.wipe();
         self.law.forget_rows();
+        self.accounts.forget();
     }
 
     /// The faults end: everybody is there and hears everybody.
@@ -192,7 +193,7 @@ impl World {
     }
 
     /// What must be so after a long calm: every job has one leader, nobody leads more than his
-    /// share, and whoever was told to stop has stopped.
+    /// share, the past is filed, and whoever was told to stop has stopped.
     pub(super) fn judge_calm(&mut self) -> Verdict {
         let (now, patience) = (self.now, self.weather.quiet / 3);
         for (index, instance) in self.crew.iter().enumerate() {
@@ -204,6 +205,7 @@ impl World {
             };
             require(!process.desks.iter().any(forgotten), || format!("{index} never heard of its launch"))?;
         }
+        self.accounts.settled(now, patience)?;
         for job in 0..self.jobs.len() {
             let leaders = self.crew.iter().filter(|instance| instance.leads(job, now).is_some()).count();
             require(leaders == 1, || format!("after a long calm job {job} has {leaders} leaders"))?;

@@ -29,8 +29,8 @@ struct Record {
     led: Option<(Term, Incarnation)>,
     /// The runs that the store has seen recorded.
     recorded: BTreeSet<RunId>,
-    /// The due times of the runs that started.
-    started: BTreeSet<Wall>,
+    /// The due times of the runs that started, and which attempts they were.
+    started: BTreeSet<(Wall, u32)>,
 }
 
 impl Law {
@@ -61,16 +61,23 @@ impl Law {
     }
 
     /// A run starts. One whose leader was misled may start late, but no less is it the only one.
-    pub(super) fn started(&mut self, job: &JobName, run: RunId, due: Wall, misled: bool) -> Verdict {
+    pub(super) fn started(
+        &mut self,
+        job: &JobName,
+        run: RunId,
+        position: (Wall, u32),
+        misled: bool,
+    ) -> Verdict {
         let lenient = self.lenient;
         let record = self.record(job);
         let last = record.started.last().copied();
         require(record.recorded.contains(&run), || format!("{job} started {run:?}, which no row records"))?;
-        require(record.started.insert(due) || lenient, || {
-            format!("{job} started what was due at {due} again")
+        let (due, attempt) = position;
+        require(record.started.insert(position) || lenient, || {
+            format!("{job} started attempt {attempt} at what was due at {due} again")
         })?;
-        require(last.is_none_or(|last| last <= due) || misled || lenient, || {
-            format!("{job} started what was due at {due} after what was due at {}", last.unwrap_or_default())
+        require(last.is_none_or(|last| last <= position) || misled || lenient, || {
+            format!("{job} started attempt {attempt} at what was due at {due} after {last:?}")
         })
     }
 

@@ -87,6 +87,11 @@ impl World {
         self.figures.zombies += u64::from(!awaited && self.store.version() > before);
         let strange = self.is_strange(from, writes);
         for (write, outcome) in writes.iter().zip(&outcomes) {
+            if let RowWrite::Run(job, row) = &write.row
+                && let Some(row) = self.store.run(job, row.entry.due)
+            {
+                self.figures.entries += u64::from(self.accounts.filed(job, &row.entry)?);
+            }
             let RowWrite::Lease(job, lease) = &write.row else { continue };
             let takes = matches!(outcome, Outcome::Done(_)) && lease.holder.is_some();
             require(!(strange && takes), || {
@@ -94,6 +99,7 @@ impl World {
             })?;
             if let Some(row) = self.store.lease(job) {
                 self.law.written(job, row)?;
+                self.accounts.written(job, row, self.now)?;
             }
         }
         for outcome in &mut outcomes {

@@ -6,6 +6,7 @@
 //! law is checked, and at the end, after a calm, that every job has found its leader.
 //! The same seed always makes the same world, so a violation is found again by its seed.
 
+mod accounts;
 mod claims;
 mod clock;
 mod desk;
@@ -67,6 +68,8 @@ pub struct Figures {
     pub regressions: u64,
     /// Runs that started.
     pub launches: u64,
+    /// Due times whose fate was filed in the history.
+    pub entries: u64,
 }
 
 /// Something that must not happen.
@@ -128,6 +131,7 @@ impl AddAssign for Figures {
         self.zombies += other.zombies;
         self.regressions += other.regressions;
         self.launches += other.launches;
+        self.entries += other.entries;
     }
 }
 
@@ -148,6 +152,7 @@ impl fmt::Display for Report {
             ("zombie commits", figures.zombies),
             ("losses noticed", figures.regressions),
             ("launches", figures.launches),
+            ("due times accounted for", figures.entries),
             ("violations", self.violations),
         ];
         for (name, value) in lines {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use super::clock::BootClock;
 use crate::lease::{Found, RowWrite, View, Wanted, Write};
 use crate::machine::{Incarnation, JobName};
-use crate::rows::{Cluster, Lease, Member};
+use crate::rows::{Cluster, Lease, Member, Run};
 use crate::stores::{Outcome, Version};
-use crate::time::Instant;
+use crate::time::{Instant, Wall};
 
 /// Rows, with versions from one counter that no loss resets.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(super) struct Store {
     cluster: Table<(), Cluster>,
     members: Table<Incarnation, Member>,
     leases: Table<JobName, Lease>,
+    runs: Table<(JobName, Wall), Run>,
     /// It tells ages by this clock.
     pub(super) clock: Option<BootClock>,
     /// The first stale row of a batch stops it, and nobody learns what became of any row.
@@ -58,6 +59,9 @@ impl Store {
             RowWrite::Cluster(row) => put(&mut self.cluster, (), base, Some(row), version, now),
             RowWrite::Member(id, row) => put(&mut self.members, id, base, row.map(|row| *row), version, now),
             RowWrite::Lease(job, row) => put(&mut self.leases, job, base, Some(*row), version, now),
+            RowWrite::Run(job, row) => {
+                put(&mut self.runs, (job, row.entry.due), base, Some(*row), version, now)
+            }
         };
         if !applied {
             return Outcome::Conflict;
@@ -101,6 +105,11 @@ impl Store {
         self.leases.get(job).map(|stored| &stored.row)
     }
 
+    /// What the history says of a due time of `job`.
+    pub(super) fn run(&self, job: &JobName, due: Wall) -> Option<&Run> {
+        self.runs.get(&(job.clone(), due)).map(|stored| &stored.row)
+    }
+
     /// How often it has lost everything.
     pub(super) fn wipes(&self) -> u32 {
         self.wipes
@@ -112,6 +121,7 @@ impl Store {
         self.cluster.clear();
         self.members.clear();
         self.leases.clear();
+        self.runs.clear();
     }
 
     /// The lease row of `job` and the cluster's, for a person who writes a wish.

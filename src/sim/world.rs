@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::accounts::Accounts;
 use super::clock::BootClock;
 use super::instance::{Instance, Process};
 use super::law::{Law, Verdict, require};
@@ -40,6 +41,7 @@ pub(super) struct World {
     pub(super) store: Store,
     pub(super) crew: Vec<Instance>,
     pub(super) law: Law,
+    pub(super) accounts: Accounts,
     pub(super) figures: Figures,
     /// The faults are over.
     pub(super) quiet: bool,
@@ -116,6 +118,7 @@ impl World {
             jobs,
             crew: Vec::new(),
             law: Law::default(),
+            accounts: Accounts::default(),
             figures: Figures::default(),
             quiet: false,
             fingerprint: seed,
@@ -360,7 +363,7 @@ impl World {
             Output::Ask { id, ask } => return self.send(index, id, ask),
             Output::Wake { url, jobs } => self.send_word(&url, jobs),
             Output::Lead { job, term, row } => {
-                return self.lead(index, seat(self, &job), term, row.due());
+                return self.lead(index, seat(self, &job), term, *row);
             }
             Output::Leave { job, term, why } => return self.leave(index, seat(self, &job), term, &why),
             Output::Wind { job } => self.wind(index, seat(self, &job)),

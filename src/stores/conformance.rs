@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::trial::{COUNTS, Trial, change, ensure};
-use super::{Change, Fields, Key, Kind, MOST_CHANGES, Outcome, Query, Store, Version};
+use super::{Change, Fields, Key, Kind, MOST_CHANGES, Outcome, Query, Range, Store, Version};
 use crate::time::{Clock, Instant, SystemClock};
 
 /// More keys than any store looks up in one request: Datastore takes 1,000.
@@ -42,6 +42,7 @@ pub async fn conformance(store: &dyn Store, scope: &str) -> Result<(), String> {
         a_read_shows_every_answered_change,
         a_batch_answers_in_order_and_its_rows_are_independent,
         rows_are_read_by_key_and_by_kind_and_none_twice,
+        the_first_rows_of_a_range_are_read_in_the_order_of_bytes,
         any_text_is_an_id,
         any_json_is_a_value,
         a_full_batch_and_a_long_read_are_possible,
@@ -109,7 +110,7 @@ async fn a_read_shows_every_answered_change(trial: &Trial<'_>) -> Result<(), Str
     for round in 1..=COUNTS {
         version = trial.applied(&key, version, Some(fields(round))).await?;
         trial.stands(&key, version, &fields(round)).await?;
-        let rows = trial.read(Query { keys: vec![], kinds: vec![Kind::Member] }).await?;
+        let rows = trial.read(Query { kinds: vec![Kind::Member], ..Query::default() }).await?;
         let seen = rows.get(&key).map(|row| row.version);
         ensure(seen == Some(version), || {
             format!("{version:?} was answered, and a later read of the kind saw {seen:?}")
@@ -158,11 +159,40 @@ async fn rows_are_read_by_key_and_by_kind_and_none_twice(trial: &Trial<'_>) -> R
         ensure(found == expected, || format!("{query:?} found {found:?} instead of {expected:?}"))
     };
     let keys = vec![lease.clone(), lease.clone(), trial.key("nobody")];
-    expect(Query { keys: keys.clone(), kinds: vec![] }, &[&lease]).await?;
-    expect(Query { keys: vec![], kinds: vec![Kind::Member] }, &[&member]).await?;
-    expect(Query { keys: keys.clone(), kinds: vec![Kind::Member] }, &[&member, &lease]).await?;
-    expect(Query { keys, kinds: vec![Kind::Member, Kind::Lease] }, &[&member, &lease, &other]).await?;
+    expect(Query { keys: keys.clone(), ..Query::default() }, &[&lease]).await?;
+    expect(Query { kinds: vec![Kind::Member], ..Query::default() }, &[&member]).await?;
+    expect(Query { keys: keys.clone(), kinds: vec![Kind::Member], ..Query::default() }, &[&member, &lease])
+        .await?;
+    expect(
+        Query { keys, kinds: vec![Kind::Member, Kind::Lease], ..Query::default() },
+        &[&member, &lease, &other],
+    )
+    .await?;
     expect(Query::default(), &[]).await
+}
+
+async fn the_first_rows_of_a_range_are_read_in_the_order_of_bytes(trial: &Trial<'_>) -> Result<(), String> {
+    let mut planted = Vec::new();
+    for name in ["range A", "range a", "range a!", "range é", "range 日"] {
+        let key = Key { kind: Kind::Run, ..trial.key(name) };
+        trial.applied(&key, Version::ABSENT, Some(fields(name))).await?;
+        planted.push(key.id);
+    }
+    trial.applied(&trial.key("range a"), Version::ABSENT, Some(fields("of another kind"))).await?;
+    for (from, to, most, expected) in [
+        ("range A", "range z", 9, &planted[..3]),
+        ("range A", "range z", 2, &planted[..2]),
+        ("range a", "range 日", 9, &planted[1..4]),
+        ("range z", "range A", 9, &[]),
+        ("range b", "range c", 9, &[]),
+    ] {
+        let end = |name| trial.key(name).id;
+        let range = Range { kind: Kind::Run, from: end(from), to: end(to), most };
+        let rows = trial.read(Query { ranges: vec![range], ..Query::default() }).await?;
+        let found: Vec<_> = rows.into_keys().map(|key| key.id).collect();
+        ensure(found == expected, || format!("{most} rows from {from:?} to {to:?} were {found:?}"))?;
+    }
+    Ok(())
 }
 
 async fn any_text_is_an_id(trial: &Trial<'_>) -> Result<(), String> {
@@ -196,7 +226,7 @@ async fn any_text_is_an_id(trial: &Trial<'_>) -> Result<(), String> {
     let insert = |text: &&str| change(&trial.key(text), Version::ABSENT, Some(fields(*text)));
     let changes: Vec<_> = texts.iter().map(insert).collect();
     trial.settle_all(changes.clone()).await?;
-    let by_kind = trial.read(Query { keys: vec![], kinds: vec![Kind::Probe] }).await?;
+    let by_kind = trial.read(Query { kinds: vec![Kind::Probe], ..Query::default() }).await?;
     for Change { key, fields, .. } in changes {
         for found in [trial.find(&key).await?.as_ref(), by_kind.get(&key)] {
             let held = found.map(|row| &row.fields);
@@ -224,7 +254,7 @@ async fn a_full_batch_and_a_long_read_are_possible(trial: &Trial<'_>) -> Result<
     for batch in keys.chunks(MOST_CHANGES) {
         trial.settle_all(batch.iter().map(insert).collect()).await?;
     }
-    let rows = trial.read(Query { keys: keys.clone(), kinds: vec![] }).await?;
+    let rows = trial.read(Query { keys: keys.clone(), ..Query::default() }).await?;
     ensure(rows.len() == MANY_KEYS, || format!("{} of {MANY_KEYS} rows were read", rows.len()))?;
     let wrong = rows.values().find(|row| row.fields != fields(row.key.id.as_str()));
     ensure(wrong.is_none(), || format!("a row of a batch holds what another should: {wrong:?}"))

@@ -33,12 +33,13 @@ use v1::read_options::{ConsistencyType, ReadConsistency};
 use self::line::{Client, Line};
 pub use self::options::Options;
 use super::{
-    Change, DatastorePlace, Key, Kind, Outcome, Pending, Query, Row, Snapshot, Store, StoreError, Traits,
-    Version,
+    Change, DatastorePlace, Key, Outcome, Pending, Query, Row, Snapshot, Store, StoreError, Traits, Version,
 };
 
 /// Most keys in one lookup: Datastore's limit.
 const MOST_KEYS: usize = 1000;
+/// How often a read is tried that meets commits.
+const MOST_TRIES: u32 = 3;
 /// How a server complains, of an invalid argument, about a base above the row's version.
 const NEWER_BASE: &str = "Invalid base version";
 
@@ -86,29 +87,33 @@ impl Datastore {
     }
 
     fn mutation(&self, Change { key, base, fields }: Change) -> Result<v1::Mutation, StoreError> {
-        let base = i64::try_from(base.0).unwrap_or(i64::MAX);
         let path = entity::key(&self.options, &key);
-        let operation = match fields {
-            Some(fields) => {
-                let unstorable = |what| StoreError::Denied(format!("{key:?} cannot be stored: {what}"));
-                let properties = entity::properties(fields).map_err(unstorable)?;
-                Operation::Upsert(v1::Entity { key: Some(path), properties })
-            }
-            None => Operation::Delete(path),
-        };
-        Ok(v1::Mutation {
+        let Some(fields) = fields else { return Ok(self.rest_on(base, Operation::Delete(path))) };
+        let unstorable = |what| StoreError::Denied(format!("{key:?} cannot be stored: {what}"));
+        let properties = entity::properties(fields).map_err(unstorable)?;
+        let entity = v1::Entity { key: Some(path), properties };
+        // Not an upsert on version 0: where a row was deleted, the Firestore emulator refuses that for ever.
+        if base == Version::ABSENT && self.strategy == ConflictResolutionStrategy::Fail {
+            return Ok(v1::Mutation { operation: Some(Operation::Insert(entity)), ..Default::default() });
+        }
+        Ok(self.rest_on(base, Operation::Upsert(entity)))
+    }
+
+    fn rest_on(&self, base: Version, operation: Operation) -> v1::Mutation {
+        let base = i64::try_from(base.0).unwrap_or(i64::MAX);
+        v1::Mutation {
             operation: Some(operation),
             conflict_detection_strategy: Some(ConflictDetectionStrategy::BaseVersion(base)),
             conflict_resolution_strategy: self.strategy.into(),
             ..Default::default()
-        })
+        }
     }
 }
 
 impl Store for Datastore {
     fn read(&self, query: Query) -> Pending<'_, Result<Snapshot, StoreError>> {
         let options = Arc::clone(&self.options);
-        Box::pin(self.line.call(|client| read(client, options, query)))
+        Box::pin(self.line.call(|client| read_again(client, options, query)))
     }
 
     fn commit(&self, changes: Vec<Change>) -> Pending<'_, Result<Vec<Outcome>, StoreError>> {
@@ -155,7 +160,7 @@ async fn commit(
 }
 
 fn is_conflict(status: &Status) -> bool {
-    status.code() == Code::FailedPrecondition
+    matches!(status.code(), Code::FailedPrecondition | Code::AlreadyExists)
         || status.code() == Code::InvalidArgument && status.message().contains(NEWER_BASE)
 }
 
@@ -167,6 +172,17 @@ fn outcome(result: &v1::MutationResult) -> Outcome {
     }
 }
 
+/// Reads what `query` asks for. A read that met a commit is worth another try: it changes nothing.
+async fn read_again(client: Client, options: Arc<Options>, query: Query) -> Result<Snapshot, Status> {
+    for _ in 1..MOST_TRIES {
+        match read(client.clone(), Arc::clone(&options), query.clone()).await {
+            Err(status) if status.code() == Code::Aborted => {}
+            answer => return answer,
+        }
+    }
+    read(client, options, query).await
+}
+
 /// Reads all parts of `query` at once. Dropping it ends them.
 async fn read(client: Client, options: Arc<Options>, query: Query) -> Result<Snapshot, Status> {
     let mut parts = JoinSet::new();
@@ -175,7 +191,10 @@ async fn read(client: Client, options: Arc<Options>, query: Query) -> Result<Sna
         parts.spawn(lookup(client.clone(), Arc::clone(&options), chunk.to_vec()));
     }
     for kind in query.kinds.into_iter().collect::<BTreeSet<_>>() {
-        parts.spawn(all_of(client.clone(), Arc::clone(&options), kind));
+        parts.spawn(run(client.clone(), Arc::clone(&options), entity::all_of(&options, kind)));
+    }
+    for range in &query.ranges {
+        parts.spawn(run(client.clone(), Arc::clone(&options), entity::part_of(&options, range)));
     }
     let mut rows = BTreeMap::new();
     while let Some(part) = parts.join_next().await {
@@ -204,9 +223,8 @@ async fn lookup(mut client: Client, options: Arc<Options>, keys: Vec<Key>) -> Re
     Ok(rows)
 }
 
-async fn all_of(mut client: Client, options: Arc<Options>, kind: Kind) -> Result<Vec<Row>, Status> {
+async fn run(mut client: Client, options: Arc<Options>, mut query: v1::Query) -> Result<Vec<Row>, Status> {
     let mut rows = Vec::new();
-    let mut query = entity::all_of(&options, kind);
     loop {
         let request = v1::RunQueryRequest {
             project_id: options.project.clone(),
@@ -219,6 +237,8 @@ async fn all_of(mut client: Client, options: Arc<Options>, kind: Kind) -> Result
         let batch = client.run_query(request).await?.into_inner().batch;
         let batch = batch.ok_or_else(|| Status::internal("a query was answered without a batch"))?;
         let more = batch.more_results();
+        let count = i32::try_from(batch.entity_results.len()).unwrap_or(i32::MAX);
+        query.limit = query.limit.map(|most| most.saturating_sub(count));
         let found = batch.entity_results.into_iter();
         rows.extend(found.filter_map(|found| entity::row(&options, found, batch.read_time)));
         if more != MoreResultsType::NotFinished {

@@ -83,7 +83,12 @@ impl Store for Memory {
 impl Table {
     fn read(&self, query: &Query, now: Option<Instant>) -> Vec<Row> {
         let of_kinds = self.rows.keys().filter(|key| query.kinds.contains(&key.kind));
-        let wanted: BTreeSet<&Key> = query.keys.iter().chain(of_kinds).collect();
+        let of_ranges = query.ranges.iter().flat_map(|range| {
+            let (from, to) = (Key::new(range.kind, &*range.from), Key::new(range.kind, &*range.to));
+            let within = (from < to).then(|| self.rows.range(from..to));
+            within.into_iter().flatten().map(|(key, _)| key).take(range.most)
+        });
+        let wanted: BTreeSet<&Key> = query.keys.iter().chain(of_kinds).chain(of_ranges).collect();
         wanted.into_iter().filter_map(|key| Some(self.rows.get(key)?.row(key, now))).collect()
     }
 

@@ -88,6 +88,8 @@ pub enum Kind {
     Member,
     /// One row a job, which says who leads it.
     Lease,
+    /// One row a due time of a job, or several in a row: what became of it.
+    Run,
     /// The row on which [`prove`] tries the store.
     Probe,
 }
@@ -99,6 +101,7 @@ impl Kind {
             Self::Cluster => "Cluster",
             Self::Member => "Member",
             Self::Lease => "Lease",
+            Self::Run => "Run",
             Self::Probe => "Probe",
         }
     }
@@ -129,13 +132,28 @@ impl Version {
     pub const ABSENT: Self = Self(0);
 }
 
-/// What to read: these rows, and all rows of these kinds.
+/// What to read: these rows, all rows of these kinds, and the first rows of these ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Rows by key; one that is not there is left out of the answer.
     pub keys: Vec<Key>,
     /// Whole kinds.
     pub kinds: Vec<Kind>,
+    /// Parts of kinds.
+    pub ranges: Vec<Range>,
+}
+
+/// The first rows of a kind whose ids, compared as bytes, lie between two others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Which kind.
+    pub kind: Kind,
+    /// From this id on.
+    pub from: String,
+    /// Up to this one, without it.
+    pub to: String,
+    /// No more than that many.
+    pub most: usize,
 }
 
 /// What a read found. Rows of one answer may have been read at different moments.

@@ -72,7 +72,7 @@ impl Scene {
     }
 
     async fn lease(&self) -> (Version, Lease) {
-        let query = Query { keys: vec![Key::new(Kind::Lease, JOB)], kinds: Vec::new() };
+        let query = Query { keys: vec![Key::new(Kind::Lease, JOB)], ..Query::default() };
         let row = self.0.read(query).await.unwrap().rows.remove(0);
         (row.version, decode(row.fields).unwrap())
     }

@@ -273,12 +273,10 @@ fn every_word_of_a_job_is_checked_and_says_where_it_stands() {
         ("preacher = { message = \"x\", pause = \"2h\" }", "4:37: 2h is not between 0s and 1h"),
         (
             "preacher.message = \"x\"\ncron = \"* * * * *\"",
-            "5:1: \"cron\" comes in a later version; keys that work today: name, every, preacher",
+            "5:8: job.a has both \"every\" and \"cron\"; keep one",
         ),
-        (
-            "command = [\"ls\"]",
-            "4:1: \"command\" comes in a later version; keys that work today: name, every, preacher",
-        ),
+        ("preacher.message = \"x\"\ngap = \"skip\"", "5:7: \"gap\" goes with \"cron\", not with \"every\""),
+        ("preacher.message = \"x\"\njitter = \"25h\"", "5:10: 25h is not between 0s and 1d"),
     ] {
         assert_eq!(job(body).wrong(), format!("tenure.toml:{problem}"), "{body}");
     }
@@ -288,6 +286,41 @@ fn every_word_of_a_job_is_checked_and_says_where_it_stands() {
     assert_eq!(every("367d").wrong(), "tenure.toml:3:7: 367d is not between 100ms and 366d");
     every("100ms").good();
     every("366d").good();
+}
+
+#[test]
+fn a_calendar_that_cannot_be_is_refused_where_it_stands() {
+    let due = |lines: &str| World::file(&format!("[[job]]\nname=\"a\"\npreacher.message=\"x\"\n{lines}"));
+    for (lines, problem) in [
+        ("", "1:1: job.a has no \"every\" or \"cron\" or \"at\", which it needs"),
+        ("cron=\"60 * * * *\"", "4:6: \"60\" cannot be a minute (0-59): Number out of bounds"),
+        (
+            "cron=\"@daily\"\nzone=\"Europe/Athen\"",
+            "5:6: \"Europe/Athen\" is no time zone; did you mean \"Europe/Athens\"?",
+        ),
+        (
+            "cron=\"@daily\"\nzone=\"x\"",
+            "5:6: \"x\" is no time zone; write one like \"Europe/Athens\" or \"UTC\"",
+        ),
+        ("cron=\"@daily\"\ngap=\"run\"", "5:5: \"run\" is not known here; did you mean \"run-after\"?"),
+        ("cron=\"@daily\"\noverlap=\"x\"", "5:9: \"x\" is not known here; write one of: first, both"),
+        (
+            "at=\"tomorrow\"",
+            "4:4: \"tomorrow\" is no moment; write it like \"2027-01-31T09:00:00Z\", or without the Z in the job's zone",
+        ),
+    ] {
+        assert_eq!(due(lines).wrong(), format!("tenure.toml:{problem}"), "{lines}");
+    }
+    let fingerprint = |lines: &str| due(lines).good().jobs[0].schedule.fingerprint();
+    for moment in ["2027-01-31T09:00:00+02:00", "2027-01-31T09:00[Europe/Athens]", "2027-01-31T09:00"] {
+        let lines = format!("at=\"{moment}\"\nzone=\"Europe/Athens\"");
+        assert_eq!(fingerprint(&lines), "at 2027-01-31T07:00:00.000000000Z");
+    }
+    let by_name = fingerprint("cron=\"H 3 * * *\"\nzone=\"Africa/Cairo\"\ngap=\"skip\"\noverlap=\"both\"");
+    assert!(
+        by_name.starts_with("cron 0 ") && by_name.ends_with(" 3 * * * Africa/Cairo Skip Both"),
+        "{by_name}"
+    );
 }
 
 #[test]

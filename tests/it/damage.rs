@@ -35,7 +35,7 @@ impl Place {
     }
 
     async fn row(&self, key: &Key) -> (Version, Fields) {
-        let query = Query { keys: vec![key.clone()], kinds: Vec::new() };
+        let query = Query { keys: vec![key.clone()], ..Query::default() };
         let row = self.store.read(query).await.unwrap().rows.pop();
         row.map_or((Version::ABSENT, Fields::new()), |row| (row.version, row.fields))
     }
@@ -203,7 +203,7 @@ async fn a_damaged_cluster_row_stops_nobody_and_lets_nobody_begin() {
     for place in Place::all().await {
         let server = place.leading(&["good"]).await;
         let horizon = async || server.handle.snapshot().await.unwrap().horizon;
-        let query = Query { keys: Vec::new(), kinds: vec![Kind::Cluster] };
+        let query = Query { kinds: vec![Kind::Cluster], ..Query::default() };
         let key = place.store.read(query).await.unwrap().rows.remove(0).key;
         let good = place.put(&key, Fields::from_iter([("schema".to_owned(), json!(2))])).await;
         let ready = async || server.get("/.well-known/ready").await;

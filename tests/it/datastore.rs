@@ -55,7 +55,7 @@ async fn insert(store: &Datastore, id: &str) -> Version {
 }
 
 async fn find(store: &Datastore, id: &str) -> Option<Row> {
-    let query = Query { keys: vec![Key::new(Kind::Lease, id)], kinds: vec![] };
+    let query = Query { keys: vec![Key::new(Kind::Lease, id)], ..Query::default() };
     store.read(query).await.unwrap().rows.pop()
 }
 
@@ -65,7 +65,8 @@ fn is_unreachable<T>(answer: &Result<T, StoreError>) -> bool {
 
 #[tokio::test]
 async fn datastore_conforms() {
-    for store in each() {
+    let firestore = shared(Flavour::Firestore).map(|address| open(&address, PATIENCE));
+    for store in each().chain(firestore) {
         conformance(&store, "run").await.unwrap_or_else(|broken| panic!("{}: {broken}", store.describe()));
         prove(&store, 1).await.unwrap();
     }
@@ -144,7 +145,9 @@ async fn thousands_of_rows_are_read_by_kind_and_by_key() {
             store.commit(changes).await.unwrap();
         }
         let keys = ids.iter().map(|id| Key::new(Kind::Lease, id)).collect();
-        for query in [Query { keys: vec![], kinds: vec![Kind::Lease] }, Query { keys, kinds: vec![] }] {
+        for query in
+            [Query { kinds: vec![Kind::Lease], ..Query::default() }, Query { keys, ..Query::default() }]
+        {
             let mut rows = store.read(query).await.unwrap().rows;
             rows.sort_by(|one, other| one.key.cmp(&other.key));
             rows.dedup_by(|one, other| one.key == other.key);
@@ -159,7 +162,7 @@ async fn clusters_do_not_see_each_other() {
     for (store, other) in each().zip(each()) {
         insert(&store, "job").await;
         assert_eq!(find(&other, "job").await, None);
-        let query = Query { keys: vec![], kinds: vec![Kind::Lease] };
+        let query = Query { kinds: vec![Kind::Lease], ..Query::default() };
         assert_eq!(other.read(query).await.unwrap().rows, []);
     }
 }
@@ -180,7 +183,7 @@ async fn calls_fail_while_the_server_is_down_and_work_again_by_themselves() {
     let version = insert(&store, "job").await;
     emulator.kill();
 
-    let query = Query { keys: vec![Key::new(Kind::Lease, "job")], kinds: vec![] };
+    let query = Query { keys: vec![Key::new(Kind::Lease, "job")], ..Query::default() };
     for _ in 0..3 {
         let sent = SystemClock.now();
         assert!(is_unreachable(&store.read(query.clone()).await));
@@ -210,7 +213,7 @@ async fn silence_ends_at_the_deadline_and_the_next_call_dials_anew() {
     let mut lines = Vec::new();
     for _ in 0..2 {
         let sent = SystemClock.now();
-        let answer = store.read(Query { keys: vec![], kinds: vec![Kind::Member] }).await;
+        let answer = store.read(Query { kinds: vec![Kind::Member], ..Query::default() }).await;
         assert!(SystemClock.now().since(sent) < IMPATIENCE + SLACK);
         let Err(StoreError::Unreachable(sentence)) = answer else { panic!("{answer:?}") };
         assert!(sentence.contains("no answer within 300ms"), "{sentence}");

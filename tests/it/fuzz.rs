@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tenure::config::{Config, Surroundings};
 use tenure::machine::{Incarnation, JobName, Leadership, Machine, RunId};
-use tenure::rows::{Cluster, Lease, Member, decode, encode};
+use tenure::rows::{Cluster, Lease, Member, Run, decode, encode};
 
 use self::liar::Liar;
 
@@ -62,8 +62,8 @@ fn any_row_is_read_or_refused() {
     let mut random = Rng::with_seed(1);
     let mut read = 0;
     for _ in 0..ROWS * times() {
-        let kinds: [fn(Map<String, Value>) -> bool; 3] =
-            [survives::<Cluster>, survives::<Member>, survives::<Lease>];
+        let kinds: [fn(Map<String, Value>) -> bool; 4] =
+            [survives::<Cluster>, survives::<Member>, survives::<Lease>, survives::<Run>];
         let row = liar::any_row(&mut random);
         read += u64::from(kinds.iter().any(|kind| kind(row.clone())));
     }

@@ -14,7 +14,7 @@ use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Timing};
 use tenure::log::JobOutput;
 use tenure::machine::JobName;
-use tenure::schedulers::{Every, Job, Schedule};
+use tenure::schedulers::{Every, Job, Policy, Schedule};
 use tenure::stores::Store;
 use tenure::stores::flaky::{Flaky, Weather};
 use tenure::stores::memory::Memory;
@@ -74,6 +74,7 @@ impl Server {
             name: name.clone(),
             schedule: Arc::clone(&schedule),
             action: action.clone(),
+            policy: Policy::default(),
         };
         let instance = Instance {
             about: about.clone(),

@@ -9,7 +9,7 @@ use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Input, Timing};
 use tenure::log::JobOutput;
 use tenure::machine::JobName;
-use tenure::schedulers::{Every, Job};
+use tenure::schedulers::{Every, Job, Policy};
 use tenure::stores::memory::Memory;
 use tenure::time::SystemClock;
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ fn instance(name: &str, seed: u64, jobs: usize) -> Instance {
         name: JobName::new(&format!("job-{index}")).unwrap(),
         schedule: Arc::new(Every::new(Duration::from_millis(200)).unwrap()),
         action: Arc::new(Preacher { message: "amen".into(), times: 1, pause: Duration::ZERO }),
+        policy: Policy::default(),
     };
     Instance {
         about: About { name: name.into(), url: String::new(), version: "test".into() },

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod calendar;
 mod cli;
 mod clocks;
 mod commands;
@@ -19,14 +20,18 @@ mod datastore;
 #[cfg(feature = "datastore")]
 mod emulator;
 mod failover;
+mod fire;
 mod fleet;
 mod folder;
 mod fuzz;
+mod history;
 mod http;
 mod instance;
 mod log;
 mod mutants;
 mod prove;
+#[cfg(feature = "datastore")]
+mod proxy;
 mod scale;
 mod sim;
 mod sqlite;

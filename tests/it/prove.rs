@@ -21,7 +21,7 @@ const PROOF: Proof = Proof {
 #[tokio::test]
 async fn the_memory_store_holds() {
     let store = Memory::new();
-    let open: Opener = Arc::new(move || {
+    let open: Opener = Arc::new(move |_| {
         let store = store.clone();
         Box::pin(async move {
             let store: Arc<dyn Store> = Arc::new(store);
@@ -37,10 +37,10 @@ async fn the_memory_store_holds() {
 async fn sqlite_holds() {
     let folder = Folder::new();
     let path = folder.0.join("tenure.db");
-    let open: Opener = Arc::new(move || {
+    let open: Opener = Arc::new(move |deadline| {
         let path = path.clone();
         Box::pin(async move {
-            let store = Sqlite::open(&path, "demo", Duration::from_millis(500)).await?;
+            let store = Sqlite::open(&path, "demo", deadline).await?;
             let store: Arc<dyn Store> = Arc::new(store);
             Ok(store)
         })

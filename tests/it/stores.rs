@@ -16,7 +16,7 @@ pub(crate) fn insert(kind: Kind, id: &str) -> Change {
 }
 
 pub(crate) fn all_of(kind: Kind) -> Query {
-    Query { keys: vec![], kinds: vec![kind] }
+    Query { kinds: vec![kind], ..Query::default() }
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ impl Store for Broken {
     fn commit(&self, mut changes: Vec<Change>) -> Pending<'_, Result<Vec<Outcome>, StoreError>> {
         Box::pin(async move {
             for change in &mut changes {
-                let query = Query { keys: vec![change.key.clone()], kinds: vec![] };
+                let query = Query { keys: vec![change.key.clone()], ..Query::default() };
                 let row = self.0.read(query).await?.rows.pop();
                 let version = row.as_ref().map_or(Version::ABSENT, |row| row.version);
                 let careless = match self.1 {

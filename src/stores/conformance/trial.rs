@@ -141,7 +141,7 @@ impl<'a> Trial<'a> {
             })?;
             doubted = true;
             let keys = changes.iter().map(|change| change.key.clone()).collect();
-            let rows = self.read(Query { keys, kinds: vec![] }).await?;
+            let rows = self.read(Query { keys, ..Query::default() }).await?;
             changes.retain(|change| rows.get(&change.key).map(|row| &row.fields) != change.fields.as_ref());
             if changes.is_empty() {
                 return Ok(());
@@ -167,7 +167,7 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) async fn find(&self, key: &Key) -> Result<Option<Row>, String> {
-        Ok(self.read(Query { keys: vec![key.clone()], kinds: vec![] }).await?.remove(key))
+        Ok(self.read(Query { keys: vec![key.clone()], ..Query::default() }).await?.remove(key))
     }
 
     /// Reads until it is answered; no row may come twice or unasked.
@@ -182,7 +182,15 @@ impl<'a> Trial<'a> {
             let count = rows.len();
             let rows: BTreeMap<Key, Row> = rows.into_iter().map(|row| (row.key.clone(), row)).collect();
             ensure(rows.len() == count, || format!("one of {count} rows was given twice"))?;
-            let stray = rows.keys().find(|key| !asked.contains(key) && !query.kinds.contains(&key.kind));
+            let of_range = |key: &Key| {
+                query
+                    .ranges
+                    .iter()
+                    .any(|range| range.kind == key.kind && (&range.from..&range.to).contains(&&key.id))
+            };
+            let called_for =
+                |key: &Key| asked.contains(key) || query.kinds.contains(&key.kind) || of_range(key);
+            let stray = rows.keys().find(|key| !called_for(key));
             ensure(stray.is_none(), || format!("{stray:?} was given without being asked for"))?;
             return Ok(rows);
         }
@@ -191,8 +199,12 @@ impl<'a> Trial<'a> {
 
     /// Deletes whatever the checks have left.
     pub(super) async fn clean(&self) -> Result<(), String> {
-        let rows =
-            self.read(Query { keys: vec![], kinds: vec![Kind::Probe, Kind::Member, Kind::Lease] }).await?;
+        let rows = self
+            .read(Query {
+                kinds: vec![Kind::Probe, Kind::Member, Kind::Lease, Kind::Run],
+                ..Query::default()
+            })
+            .await?;
         let ours = rows.values().filter(|row| row.key.id.starts_with(self.scope));
         let deletes: Vec<_> = ours.map(|row| change(&row.key, row.version, None)).collect();
         for batch in deletes.chunks(MOST_CHANGES) {

@@ -8,10 +8,11 @@ use serde_json::{Number, Value, json};
 use v1::filter::FilterType;
 use v1::key::PathElement;
 use v1::key::path_element::IdType;
+use v1::property_filter::Operator;
 use v1::value::ValueType;
 
 use super::Options;
-use crate::stores::{Fields, Key, Kind, Row, UNREADABLE, Version};
+use crate::stores::{Fields, Key, Kind, Range, Row, UNREADABLE, Version};
 use crate::time::Wall;
 
 type Properties = HashMap<String, v1::Value>;
@@ -32,17 +33,37 @@ pub(super) fn key(options: &Options, key: &Key) -> v1::Key {
 
 /// The query for all rows of a kind.
 pub(super) fn all_of(options: &Options, kind: Kind) -> v1::Query {
-    let ancestor = ValueType::KeyValue(within(options, vec![cluster(options)]));
-    let below = v1::PropertyFilter {
-        property: Some(v1::PropertyReference { name: "__key__".to_owned() }),
-        op: v1::property_filter::Operator::HasAncestor.into(),
-        value: Some(v1::Value { value_type: Some(ancestor), ..Default::default() }),
-    };
+    query(kind, vec![filter(Operator::HasAncestor, within(options, vec![cluster(options)]))])
+}
+
+/// The query for the first rows of a part of a kind. They come in the order of their keys.
+pub(super) fn part_of(options: &Options, range: &Range) -> v1::Query {
+    let end = |id: &str| key(options, &Key::new(range.kind, id));
+    let filters = vec![
+        filter(Operator::HasAncestor, within(options, vec![cluster(options)])),
+        filter(Operator::GreaterThanOrEqual, end(&range.from)),
+        filter(Operator::LessThan, end(&range.to)),
+    ];
+    v1::Query { limit: Some(i32::try_from(range.most).unwrap_or(i32::MAX)), ..query(range.kind, filters) }
+}
+
+fn query(kind: Kind, filters: Vec<v1::Filter>) -> v1::Query {
+    let all = v1::CompositeFilter { op: v1::composite_filter::Operator::And.into(), filters };
     v1::Query {
         kind: vec![v1::KindExpression { name: kind.as_str().to_owned() }],
-        filter: Some(v1::Filter { filter_type: Some(FilterType::PropertyFilter(below)) }),
+        filter: Some(v1::Filter { filter_type: Some(FilterType::CompositeFilter(all)) }),
         ..Default::default()
     }
+}
+
+/// By key.
+fn filter(op: Operator, key: v1::Key) -> v1::Filter {
+    let filter = v1::PropertyFilter {
+        property: Some(v1::PropertyReference { name: "__key__".to_owned() }),
+        op: op.into(),
+        value: Some(v1::Value { value_type: Some(ValueType::KeyValue(key)), ..Default::default() }),
+    };
+    v1::Filter { filter_type: Some(FilterType::PropertyFilter(filter)) }
 }
 
 /// The row in an entity; `None` if it is not one of ours. Google's stamps tell its age.
@@ -50,7 +71,7 @@ pub(super) fn row(options: &Options, found: v1::EntityResult, read_at: Option<Ti
     let v1::Entity { key, properties } = found.entity?;
     let [above, below]: [PathElement; 2] = key?.path.try_into().ok()?;
     let Some(IdType::Name(id)) = below.id_type else { return None };
-    let kinds = [Kind::Cluster, Kind::Member, Kind::Lease, Kind::Probe];
+    let kinds = [Kind::Cluster, Kind::Member, Kind::Lease, Kind::Run, Kind::Probe];
     let kind = kinds.into_iter().find(|kind| kind.as_str() == below.kind)?;
     let stamps = read_at.zip(found.update_time).filter(|_| options.emulator.is_none());
     (above == cluster(options)).then(|| Row {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::place::Place;
 use crate::stores::{
-    Change, Fields, Key, Kind, Outcome, Query, Row, Snapshot, StoreError, UNREADABLE, Version,
+    Change, Fields, Key, Kind, Outcome, Query, Range, Row, Snapshot, StoreError, UNREADABLE, Version,
 };
 use crate::time::{Clock, Instant, SystemClock};
 
@@ -46,6 +46,8 @@ const SETTINGS: &str = "
 const LIST: &str = "SELECT id, version, boot, written, fields FROM row WHERE cluster = ? AND kind = ?";
 const FIND: &str =
     "SELECT id, version, boot, written, fields FROM row WHERE cluster = ? AND kind = ? AND id = ?";
+const PART: &str = "SELECT id, version, boot, written, fields FROM row \
+     WHERE cluster = ? AND kind = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?";
 const HELD: &str = "SELECT version FROM row WHERE cluster = ? AND kind = ? AND id = ?";
 const WRITE: &str = "REPLACE INTO row VALUES (?, ?, ?, ?, ?, ?, ?)";
 const DELETE: &str = "DELETE FROM row WHERE cluster = ? AND kind = ? AND id = ?";
@@ -131,6 +133,12 @@ impl File {
         let mut list = transaction.prepare(LIST)?;
         for kind in query.kinds.iter().collect::<BTreeSet<_>>() {
             self.collect(&mut list, *kind, params![self.cluster, kind.as_str()], now, &mut rows)?;
+        }
+        let mut part = transaction.prepare(PART)?;
+        for Range { kind, from, to, most } in &query.ranges {
+            let most = i64::try_from(*most).unwrap_or(i64::MAX);
+            let within = params![self.cluster, kind.as_str(), from, to, most];
+            self.collect(&mut part, *kind, within, now, &mut rows)?;
         }
         let mut find = transaction.prepare(FIND)?;
         let others = query.keys.iter().filter(|key| !query.kinds.contains(&key.kind));

@@ -6,11 +6,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 use tenure::lease::{
-    About, Answer, Ask, Balance, Found, Input, Launch, Lease as LeaseMachine, Output, RequestId, RowWrite,
-    Timing, View, Wanted, Write,
+    About, Answer, Ask, Balance, End, Found, Input, Launch, Lease as LeaseMachine, Output, RequestId,
+    RowWrite, Timing, View, Wanted, Write,
 };
 use tenure::machine::{ClusterId, Incarnation, JobName, Machine, RunId, Term};
-use tenure::rows::{Cluster, Cursor, Lease, Member, RowError, RunState, SCHEMA, Wish};
+use tenure::rows::{Cluster, Cursor, Entry, Fate, Lease, Member, RowError, Run, RunState, SCHEMA, Wish};
 use tenure::stores::{Outcome, Traits, Version};
 use tenure::time::{Instant, Wall};
 
@@ -66,7 +66,9 @@ impl Liar {
             2 => Some(Input::Launch(self.launch())),
             3 if !self.runs.is_empty() => {
                 let (job, run) = self.runs.swap_remove(self.random.usize(..self.runs.len()));
-                Some(Input::Ended { job, run, state: self.state() })
+                let entry = self.random.bool().then(|| self.entry());
+                let end = End { state: self.state(), again: None, entry };
+                Some(Input::Ended { job, run, end })
             }
             4 => {
                 // An answer to nothing, or a second one.
@@ -161,7 +163,7 @@ impl Liar {
                 RowWrite::Lease(job, row) => {
                     view.leases.extend(self.found(version, *row).map(|found| (job, found)));
                 }
-                RowWrite::Cluster(_) | RowWrite::Member(..) => {}
+                RowWrite::Cluster(_) | RowWrite::Member(..) | RowWrite::Run(..) => {}
             }
         }
         if self.lies() {
@@ -222,6 +224,7 @@ impl Liar {
             since: self.wall(),
             born: self.wall(),
             cursor: self.random.bool().then(|| self.cursor()),
+            ledger: (0..self.random.usize(..3)).map(|_| self.entry()).collect(),
             wish: self.random.bool().then(|| Wish::StepDown { to: self.random.bool().then(|| self.id()) }),
             placed: self.random.bool().then(|| self.placement()),
         }
@@ -230,22 +233,27 @@ impl Liar {
     fn cursor(&mut self) -> Cursor {
         Cursor {
             due: self.wall(),
+            attempt: self.random.u32(..3),
             run: RunId(self.random.u128(..4)),
             term: Term(self.number()),
+            node: "other".to_owned(),
+            at: self.wall(),
             state: self.state(),
+            again: self.random.bool().then(|| self.wall()),
             schedule: String::new(),
-            missed: self.number(),
         }
+    }
+
+    fn entry(&mut self) -> Entry {
+        let fate = if self.lies() { Fate::Superseded } else { Fate::Ran };
+        Entry { last: self.wall(), count: self.number(), ..self.cursor().entry(fate, "lies", None) }
     }
 
     fn launch(&mut self) -> Launch {
         Launch {
             job: self.random.choice(self.jobs.clone()).unwrap(),
-            term: Term(self.number()),
-            due: self.wall(),
-            run: RunId(self.random.u128(..)),
-            schedule: String::new(),
-            missed: self.number(),
+            cursor: Cursor { run: RunId(self.random.u128(..)), ..self.cursor() },
+            entries: (0..self.random.usize(..3)).map(|_| self.entry()).collect(),
         }
     }
 
@@ -253,14 +261,16 @@ impl Liar {
     fn placement(&self) -> String {
         let written = self.told.values().find_map(|(_, row)| match row {
             RowWrite::Member(_, Some(row)) => Some(row.placement.clone()),
-            RowWrite::Member(_, None) | RowWrite::Cluster(_) | RowWrite::Lease(..) => None,
+            RowWrite::Member(_, None) | RowWrite::Cluster(_) | RowWrite::Lease(..) | RowWrite::Run(..) => {
+                None
+            }
         });
         written.unwrap_or_default()
     }
 
     fn state(&mut self) -> RunState {
-        use RunState::{Cancelled, Failed, Finished, Started};
-        self.random.choice([Started, Finished, Failed, Cancelled]).unwrap()
+        use RunState::{Failed, Finished, Passed, Started, Waiting};
+        self.random.choice([Started, Finished, Failed, Waiting, Passed]).unwrap()
     }
 
     fn id(&mut self) -> Incarnation {
@@ -294,6 +304,7 @@ fn key(row: &RowWrite) -> String {
         RowWrite::Cluster(_) => "cluster".to_owned(),
         RowWrite::Member(id, _) => id.to_string(),
         RowWrite::Lease(job, _) => job.to_string(),
+        RowWrite::Run(job, run) => format!("{job} {}", run.entry.due),
     }
 }
 
@@ -317,9 +328,10 @@ pub(super) fn any_char(random: &mut Rng) -> char {
 /// The fields of a row that somebody wrote, or broke.
 pub(super) fn any_row(random: &mut Rng) -> Map<String, Value> {
     let mut liar = Liar::new(random.u64(..));
-    let Value::Object(mut fields) = (match random.u8(..3) {
+    let Value::Object(mut fields) = (match random.u8(..4) {
         0 => json!(liar.cluster()),
         1 => json!(liar.member()),
+        2 => json!(Run::new(liar.entry())),
         _ => json!(liar.lease()),
     }) else {
         unreachable!("rows are objects")
