@@ -24,6 +24,8 @@ struct Account {
     /// What stands in the lease row, and since when.
     ledger: Vec<(Entry, Instant)>,
     cursor: Option<Cursor>,
+    /// What stood in the lease row when the store lost it, and had not come to the history.
+    owed: Vec<Wall>,
 }
 
 impl Accounts {
@@ -78,13 +80,20 @@ impl Accounts {
                 now.since(*since) > patience && !account.history.contains_key(&entry.due)
             };
             let late = account.ledger.iter().find(late);
-            require(late.is_none(), || format!("what became of {job} is not filed: {late:?}"))
+            require(late.is_none(), || format!("what became of {job} is not filed: {late:?}"))?;
+            let lost = account.owed.iter().find(|due| !account.knows(**due));
+            require(lost.is_none(), || format!("what became of {job} due {lost:?} is lost"))
         })
     }
 
-    /// The store has lost everything.
-    pub(super) fn forget(&mut self) {
-        *self = Self { lost: true, ..Self::default() };
+    /// The store has lost everything, and if it is `saved`, somebody is there to bring back the rows.
+    pub(super) fn forget(&mut self, saved: bool) {
+        self.lost = true;
+        for account in self.jobs.values_mut() {
+            let unfiled = account.ledger.iter().map(|(entry, _)| entry.due);
+            let owed = unfiled.filter(|due| saved && !account.history.contains_key(due)).collect();
+            *account = Account { owed, ..Account::default() };
+        }
     }
 }
 

@@ -42,14 +42,15 @@ impl World {
         let desk = self.desk(who, job);
         require(desk.led.is_none() && desk.launch.is_none(), || format!("told twice to lead job {job}"))?;
         require(desk.work.is_none(), || format!("told to lead job {job} while its last run goes on"))?;
+        let position = |cursor: &Option<Cursor>| cursor.as_ref().map(Cursor::position);
+        require(position(&row.cursor) >= position(&desk.cursor), || {
+            format!("told to lead job {job} from {:?}, not from {:?}", row.cursor, desk.cursor)
+        })?;
         (desk.led, desk.cursor, desk.winding) = (Some(term), row.cursor, false);
         self.figures.leaderships += 1;
         let soon = part(&mut self.random, self.weather.timing.heartbeat);
         self.schedule(soon, Event::Due { who: self.whom(who), job, term });
-        if self.weather.ambush.strikes(&mut self.random) {
-            let soon = part(&mut self.random, self.weather.timing.heartbeat);
-            self.schedule(soon, Event::Ambush(self.whom(who)));
-        }
+        self.beset(who);
         Ok(())
     }
 

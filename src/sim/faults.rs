@@ -51,7 +51,15 @@ impl World {
         self.schedule_at(until, Event::Resume(who));
     }
 
-    /// Who has just begun to lead is not heard of for a while.
+    /// Something may soon strike who has just begun.
+    pub(super) fn beset(&mut self, index: usize) {
+        if self.weather.ambush.strikes(&mut self.random) {
+            let soon = part(&mut self.random, self.weather.timing.heartbeat);
+            self.schedule(soon, Event::Ambush(self.whom(index)));
+        }
+    }
+
+    /// Who has just begun is not heard of for a while.
     pub(super) fn ambush(&mut self, who: Whom) -> Verdict {
         let ttl = self.weather.timing.ttl;
         let lasting = ttl + part(&mut self.random, ttl);
@@ -167,7 +175,7 @@ impl World {
         }
         self.store.wipe();
         self.law.forget_rows();
-        self.accounts.forget();
+        self.accounts.forget(!self.law.lenient);
     }
 
     /// The faults end: everybody is there and hears everybody.

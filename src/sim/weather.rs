@@ -50,7 +50,7 @@ pub(super) struct Weather {
     pub(super) twice: Chance,
     /// An outcome within an answer is unknown.
     pub(super) unknown: Chance,
-    /// Who has just begun to lead stands still or is cut off.
+    /// Who has just begun to live or to lead stands still or is cut off.
     pub(super) ambush: Chance,
     /// What strikes now and then, with the mean time between two strikes.
     pub(super) faults: Vec<(Fault, Duration)>,
@@ -166,16 +166,20 @@ impl Weather {
         }
     }
 
-    /// The worst clocks that are allowed, in a network that gives nothing away.
+    /// The worst clocks that are allowed, in a network that gives nothing away but to those whom it
+    /// keeps waiting, and surprises for whoever has just begun.
     fn sharpen(&mut self, random: &mut Rng) {
         self.instances = self.instances.max(2);
         self.drift = MOST_DRIFT_PPM;
         self.extreme = true;
         self.latency = self.timing.ttl / 10_000;
         self.sloth = Duration::ZERO;
-        self.late = Chance::default();
+        self.slow = Chance(pick(random, &[0, 100, 400]));
+        self.late = Chance(pick(random, &[0, 0, 200]));
+        self.ambush = Chance(pick(random, &[0, 100, 400]));
+        let blow = pick(random, &[Fault::Pause, Fault::Pause, Fault::Outage]);
         self.faults.retain(|(fault, _)| !matches!(fault, Fault::Crash | Fault::Outage));
-        self.faults.push((Fault::Pause, self.timing.ttl * pick(random, &[3, 6])));
+        self.faults.push((blow, self.timing.ttl * pick(random, &[3, 6])));
     }
 
     /// A store that loses everything now and then, and instances that may rebuild it. What they can
@@ -185,6 +189,7 @@ impl Weather {
         let fair = random.bool();
         if fair {
             self.faults.clear();
+            self.narrow = None;
             self.latency = self.latency.min(self.timing.ttl / 50);
             let foul = [&mut self.lost_request, &mut self.lost_reply, &mut self.unknown];
             foul.into_iter()

@@ -97,7 +97,7 @@ pub(super) enum Event {
     Quiet,
     /// They have ended long ago.
     Judge,
-    /// Who began to lead is in for a surprise.
+    /// Who has just begun is in for a surprise.
     Ambush(Whom),
 }
 
@@ -373,6 +373,7 @@ impl World {
                 self.crew[index].process.iter_mut().for_each(|process| process.ahead = ahead);
             }
             Output::Note(Note::Lapsed(_)) => self.figures.lapses += 1,
+            Output::Note(Note::Registered(_)) => self.beset(index),
             Output::Note(Note::Regressed { rebuilding, .. }) => {
                 self.figures.regressions += 1;
                 if !rebuilding {

@@ -4,10 +4,9 @@ use super::Fate::Caught;
 use super::{FILING, SEAT, mutants};
 
 mutants! {
-    /// An entry leaves its row while it is on its way to the history.
+    /// An entry leaves its row when it is sent to the history.
     drops_before_filed: Caught, {
-        FILING: "        self.done.contains(&entry.due)\n"
-            => "        self.done.contains(&entry.due) || self.under_way.contains(&entry.due)\n"
+        FILING: "filing.under_way.push(entry.due);" => "filing.done.push(entry.due);"
     }
 
     /// An entry leaves its row although nobody knows whether it stands in the history.
@@ -18,12 +17,6 @@ mutants! {
     /// An entry that is not filed at the first attempt is never filed.
     files_once: Caught, {
         FILING: "            filing.under_way.swap_remove(place);\n" => ""
-    }
-
-    /// Whoever takes a job over does not file what his predecessor left.
-    files_only_its_own: Caught, {
-        FILING: "row.ledger.iter().filter(|entry| led && filing.is_to_do(entry))"
-            => "row.ledger.iter().filter(|entry| led && filing.is_to_do(entry) && entry.term == row.term)"
     }
 
     /// The cursor passes due times without an account of them.

@@ -37,9 +37,16 @@ mutants! {
         LEADING: "if seat.work.is_some() {" => "if seat.work.is_some() && exit == Exit::Drain {"
     }
 
+    /// A hand-over is announced when it is sent, so that whoever looks may find the row as it was.
+    gives_notice_too_early: Caught, {
+        LEADING: "        self.moved += u64::from(was_ours && !ours(seat));\n" => ""
+        LEADING: "self.seats[index].surrendered = self.seats[index].version();"
+            => "self.seats[index].surrendered = self.seats[index].version(); self.moved += 1;"
+    }
+
     /// The holder leads on until it hears that its hand-over was taken.
     leads_until_given: Caught, {
-        LEADING: "        self.seats[index].surrendered = self.seats[index].version();\n" => ""
+        LEADING: "self.seats[index].surrendered = self.seats[index].version();" => ""
     }
 
     /// The holder leads again while its hand-over is in doubt.

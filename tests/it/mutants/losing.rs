@@ -52,7 +52,7 @@ mutants! {
 
     /// What the lost store held replaces what its successor says by now.
     restoring_drops_what_stands: Caught, {
-        SEAT: "let mut ledger = self.row.ledger.clone();" => "let mut ledger = Vec::new();"
+        SEAT: "let mut ledger = self.row.ledger.clone();" => "let mut ledger = Vec::<crate::rows::Entry>::new();"
     }
 
     /// What began meanwhile, and is overtaken by what the lost store held, gets no account.

@@ -33,10 +33,10 @@ mutants! {
             => ""
     }
 
-    /// A job is judged free by members that were read together with its row.
+    /// A job is judged free by members, and a store by its row, that were read together with the job's row.
     members_with_leases: Caught, {
-        LEADING: "self.members.gone_since(holder, learned)"
-            => "self.members.gone_since(holder, learned.back(self.timing.request))"
+        LEADING: "let (Some((_, learned)), holder) = (seat.known, seat.row.holder) else { return false };"
+            => "let (Some((_, learned)), holder) = (seat.known, seat.row.holder) else { return false }; let learned = learned.back(self.timing.request);"
     }
 
     /// Both: a late answer ends a silence, and its end suffices to take.
