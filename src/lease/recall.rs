@@ -4,12 +4,18 @@
 //! rise. An account that stands stays; a due time that has none gets one.
 
 use crate::rows::{Fate, Lease, RunState};
+use crate::time::Wall;
 
 const OVERTAKEN: &str = "the store lost its rows, and later runs were remembered";
 
 /// Whether `row` has a lower term than one that was lost, or a cursor that is less far.
 pub(super) fn lacks(row: &Lease, lost: &Lease) -> bool {
-    row.term < lost.term || row.position() < lost.position()
+    row.term < lost.term || progress(row) < progress(lost)
+}
+
+/// How far a job is: at the same attempt, an end is further than a start.
+fn progress(row: &Lease) -> Option<(Wall, u32, bool)> {
+    row.cursor.as_ref().map(|cursor| (cursor.due, cursor.attempt, !cursor.is_open()))
 }
 
 /// The row that lacks nothing of either.
@@ -18,7 +24,7 @@ pub(super) fn recall(row: &Lease, lost: &Lease) -> Lease {
     // Who has begun to lead meanwhile begins again, at a term of his own, and knows more.
     let term = if row.holder.is_some() { newest.next() } else { newest };
     let recalled = Lease { term, born: lost.born, ..row.clone() };
-    if row.position() >= lost.position() {
+    if progress(row) >= progress(lost) {
         return recalled;
     }
     let (mut cursor, mut ledger) = (lost.cursor.clone(), recalled.ledger);

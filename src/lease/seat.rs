@@ -170,10 +170,10 @@ impl Seat {
         self.exit = None;
         self.winding = false;
         self.filing.forget();
-        let row = std::mem::replace(&mut self.row, Lease::unborn());
-        if self.lost.as_ref().is_none_or(|lost| lost.term < row.term) {
-            self.lost = Some(Box::new(row));
-        }
+        // A store may be lost before all is back that an earlier one held.
+        let all = self.restore().unwrap_or_else(|| self.row.clone());
+        self.lost = Some(Box::new(all));
+        self.row = Lease::unborn();
     }
 
     /// The row that brings back what an earlier store lost, or `None` when nothing is missing.

@@ -43,10 +43,15 @@ impl World {
         let desk = self.desk(who, job);
         require(desk.led.is_none() && desk.launch.is_none(), || format!("told twice to lead job {job}"))?;
         require(desk.work.is_none(), || format!("told to lead job {job} while its last run goes on"))?;
+        let position = |cursor: &Option<Cursor>| cursor.as_ref().map(Cursor::position);
+        require(position(&row.cursor) >= position(&desk.cursor), || {
+            format!("told to lead job {job} from {:?}, not from {:?}", row.cursor, desk.cursor)
+        })?;
         (desk.led, desk.cursor, desk.orders, desk.winding) = (Some(term), row.cursor, row.orders, false);
         self.figures.leaderships += 1;
         let soon = part(&mut self.random, self.weather.timing.heartbeat);
         self.schedule(soon, Event::Due { who: self.whom(who), job, term });
+        self.beset(who);
         Ok(())
     }
 
@@ -73,7 +78,7 @@ impl World {
         // What is killed at the horizon takes a while to be joined; what goes on must end before it.
         let timing = self.weather.timing;
         let left = if *why == Ending::Lapsed {
-            timing.heartbeat
+            self.weather.join
         } else {
             work.until.since(now).min(timing.heartbeat)
         };

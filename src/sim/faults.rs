@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::law::{Verdict, require};
 use super::weather::{Fault, part, pick};
-use super::world::{Event, World};
+use super::world::{Event, Whom, World};
 use crate::lease::{Balance, Input, RowWrite, Write};
 use crate::rows::{Cluster, Lease, Orders, Pause, Wish};
 use crate::time::{Instant, Wall};
@@ -15,11 +15,11 @@ const LONGEST: u32 = 4;
 impl World {
     /// Something goes wrong, and will again.
     pub(super) fn strike(&mut self, fault: Fault, mean: Duration) -> Verdict {
+        let again = part(&mut self.random, mean * 2);
+        self.schedule(again, Event::Strike(fault, mean));
         if self.quiet {
             return Ok(());
         }
-        let again = part(&mut self.random, mean * 2);
-        self.schedule(again, Event::Strike(fault, mean));
         let victim = self.random.usize(..self.crew.len());
         let most = self.weather.timing.ttl / pick(&mut self.random, &[20, 4, 1]) * LONGEST;
         let lasting = part(&mut self.random, most);
@@ -33,7 +33,7 @@ impl World {
             Fault::Outage => (0..self.crew.len()).for_each(|index| self.cut(index, lasting)),
             Fault::Jump => return self.jump(victim),
             Fault::Wish => return self.wish(),
-            Fault::Wipe => self.wipe(),
+            Fault::Wipe => self.wipe(victim, lasting),
         }
         Ok(())
     }
@@ -49,6 +49,24 @@ impl World {
         }
         self.figures.pauses += u64::from(lasting > self.weather.timing.ttl);
         self.schedule_at(until, Event::Resume(who));
+    }
+
+    /// Something may soon strike who has just begun.
+    pub(super) fn beset(&mut self, index: usize) {
+        if self.weather.ambush.strikes(&mut self.random) {
+            let soon = part(&mut self.random, self.weather.timing.heartbeat);
+            self.schedule(soon, Event::Ambush(self.whom(index)));
+        }
+    }
+
+    /// Who has just begun is not heard of for a while.
+    pub(super) fn ambush(&mut self, who: Whom) -> Verdict {
+        let ttl = self.weather.timing.ttl;
+        let lasting = ttl + part(&mut self.random, ttl);
+        if self.awake(who) && !self.quiet {
+            if self.random.bool() { self.pause(who.index, lasting) } else { self.cut(who.index, lasting) }
+        }
+        Ok(())
     }
 
     /// A machine stands still, its clock too. From now on it may be wrong about all that it knows.
@@ -71,7 +89,7 @@ impl World {
     }
 
     /// A process that stood still goes on: with what came meanwhile, or with its timers.
-    pub(super) fn resume(&mut self, who: super::world::Whom) -> Verdict {
+    pub(super) fn resume(&mut self, who: Whom) -> Verdict {
         let tick_first = self.random.bool();
         let Some(process) = self.process(who).filter(|process| process.asleep.is_some()) else {
             return Ok(());
@@ -159,10 +177,14 @@ impl World {
         Ok(())
     }
 
-    fn wipe(&mut self) {
+    /// The store loses everything, and somebody may not see it for a while.
+    fn wipe(&mut self, index: usize, lasting: Duration) {
+        if self.law.lenient {
+            self.cut(index, lasting);
+        }
         self.store.wipe();
         self.law.forget_rows();
-        self.accounts.forget();
+        self.accounts.forget(!self.law.lenient);
     }
 
     /// The faults end: everybody is there and hears everybody.
@@ -174,6 +196,16 @@ impl World {
             self.resume(self.whom(index))?;
             self.schedule(Duration::ZERO, Event::Start(index));
         }
+        self.schedule(self.weather.quiet, Event::Judge);
+        Ok(())
+    }
+
+    /// It has been calm for long, and the next storm begins, if any.
+    pub(super) fn judge(&mut self) -> Verdict {
+        self.judge_calm()?;
+        self.storms -= 1;
+        self.quiet = false;
+        self.schedule(self.weather.storm, Event::Quiet);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Instance {
     pub(super) name: String,
     pub(super) url: String,
     pub(super) clock: BootClock,
+    /// Nothing goes wrong with its messages.
+    pub(super) lucky: bool,
     /// What the wall clock showed when the boot clock showed zero.
     pub(super) wall: Wall,
     /// How many processes there have been.

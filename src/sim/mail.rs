@@ -33,24 +33,27 @@ impl World {
             process.pending.insert(id);
         }
         self.schedule_at(timeout, Event::Timeout(from, id));
-        if self.crew[index].cut.0 > self.now || self.strikes(self.weather.lost_request) {
+        if self.crew[index].cut.0 > self.now || self.strikes(index, self.weather.lost_request) {
             return Ok(());
         }
         let letter = Box::new(Letter { from, id, ask, view: View::default() });
-        if self.strikes(self.weather.twice) {
-            let way = self.latency() + self.latency();
+        if self.strikes(index, self.weather.twice) {
+            let way = self.latency(index) + self.latency(index);
             self.schedule(way, Event::Arrive(letter.clone()));
         }
-        let late = if self.strikes(self.weather.late) { request * LATEST } else { Duration::ZERO };
+        let late = if self.strikes(index, self.weather.late) { request * LATEST } else { Duration::ZERO };
         let late = part(&mut self.random, late);
-        let way = self.latency() + part(&mut self.random, late);
+        let way = self.latency(index) + part(&mut self.random, late);
         self.schedule(way, Event::Arrive(letter));
         Ok(())
     }
 
     /// A request reaches the store.
     pub(super) fn arrive(&mut self, mut letter: Letter) -> Verdict {
+        let from = letter.from.index;
+        let heavy = self.weather.narrow.is_some_and(|most| leases(&letter) > most);
         let answer = match &mut letter.ask {
+            Ask::Write(_) if heavy && self.random.bool() => return Ok(()),
             Ask::Write(writes) => {
                 let writes = std::mem::take(writes);
                 Answer::Written(self.commit(letter.from, letter.id, &writes)?)
@@ -59,7 +62,7 @@ impl World {
                 while !wanted.is_empty() {
                     self.store.read(self.now, wanted, self.random.u8(..3), &mut letter.view);
                     if self.weather.torn && !wanted.is_empty() {
-                        let pause = self.latency();
+                        let pause = self.latency(from);
                         self.schedule(pause, Event::Arrive(Box::new(letter)));
                         return Ok(());
                     }
@@ -67,8 +70,8 @@ impl World {
                 Answer::Read(letter.view)
             }
         };
-        let back = self.latency();
-        if !self.strikes(self.weather.lost_reply) {
+        let back = self.latency(from);
+        if !heavy && !self.strikes(from, self.weather.lost_reply) {
             self.schedule(back, Event::Reply(letter.from, letter.id, Box::new(answer)));
         }
         Ok(())
@@ -100,7 +103,7 @@ impl World {
             }
         }
         for outcome in &mut outcomes {
-            if self.strikes(self.weather.unknown) {
+            if self.strikes(from.index, self.weather.unknown) {
                 *outcome = Outcome::Unknown;
             }
         }
@@ -151,24 +154,33 @@ impl World {
     /// Sends a word to whoever listens at `url`, which may be lost.
     pub(super) fn send_word(&mut self, url: &str, jobs: Vec<JobName>) {
         let listener = self.crew.iter().position(|instance| instance.url == url);
-        if let Some(index) = listener.filter(|_| !self.strikes(self.weather.lost_wake)) {
-            let way = self.latency();
+        if let Some(index) = listener.filter(|index| !self.strikes(*index, self.weather.lost_wake)) {
+            let way = self.latency(index);
             self.schedule(way, Event::Wake(index, jobs));
         }
     }
 
-    fn latency(&mut self) -> Duration {
+    /// How long a message from or to an instance travels.
+    fn latency(&mut self, index: usize) -> Duration {
         let (usual, request) = (self.weather.latency, self.weather.timing.request);
-        let most = match self.strikes(self.weather.slow) {
+        let most = match self.strikes(index, self.weather.slow) {
             true => request,
-            false if self.quiet => 2 * usual.min(self.weather.timing.ttl / 50),
+            false if self.quiet || self.crew[index].lucky => 2 * usual.min(self.weather.timing.ttl / 50),
             false => 2 * usual,
         };
         part(&mut self.random, most)
     }
 
-    /// Whether something goes wrong now.
-    fn strikes(&mut self, chance: Chance) -> bool {
-        !self.quiet && chance.strikes(&mut self.random)
+    /// Whether something goes wrong now with a message from or to an instance.
+    fn strikes(&mut self, index: usize, chance: Chance) -> bool {
+        !self.quiet && !self.crew[index].lucky && chance.strikes(&mut self.random)
+    }
+}
+
+/// How many lease rows there are in a request.
+fn leases(letter: &Letter) -> usize {
+    match &letter.ask {
+        Ask::Read(wanted) => wanted.leases.len() + letter.view.leases.len(),
+        Ask::Write(writes) => writes.iter().filter(|write| matches!(write.row, RowWrite::Lease(..))).count(),
     }
 }

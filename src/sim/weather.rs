@@ -23,12 +23,16 @@ pub(super) struct Weather {
     pub(super) aged: bool,
     /// One stale row in a batch hides what became of the others, as in Datastore.
     pub(super) brittle: bool,
+    /// It answers no request with more lease rows than these in time.
+    pub(super) narrow: Option<usize>,
     /// All instances share one human name.
     pub(super) namesakes: bool,
     /// Boot clocks run this much too fast or too slow, in parts per million, at most.
     pub(super) drift: i64,
     /// Each clock runs at one end of that range, not somewhere within.
     pub(super) extreme: bool,
+    /// What goes wrong with messages spares every other instance.
+    pub(super) lopsided: bool,
     /// How long a message usually travels.
     pub(super) latency: Duration,
     /// A message travels for as long as anybody would wait for it.
@@ -46,13 +50,19 @@ pub(super) struct Weather {
     pub(super) twice: Chance,
     /// An outcome within an answer is unknown.
     pub(super) unknown: Chance,
+    /// Who has just begun to live or to lead stands still or is cut off.
+    pub(super) ambush: Chance,
     /// What strikes now and then, with the mean time between two strikes.
     pub(super) faults: Vec<(Fault, Duration)>,
     /// From one occurrence of a job to the next.
     pub(super) interval: Duration,
     /// How long a run takes, at most.
     pub(super) run: Duration,
-    /// How long the faults go on.
+    /// How long it takes, at most, until nothing is left of a run that was killed.
+    pub(super) join: Duration,
+    /// How often faults begin.
+    pub(super) storms: u32,
+    /// How long they go on.
     pub(super) storm: Duration,
     /// How long it is quiet after that.
     pub(super) quiet: Duration,
@@ -129,9 +139,11 @@ impl Weather {
             traits: Traits { alone: random.bool(), volatile: false },
             aged: random.bool(),
             brittle: random.bool(),
+            narrow: if random.u8(..4) == 0 { Some(random.usize(1..=3)) } else { None },
             namesakes: random.bool(),
             drift: pick(random, &[0, 200, MOST_DRIFT_PPM]),
             extreme: random.bool(),
+            lopsided: random.bool(),
             latency: ttl / pick(random, &[10_000, 500, 50, 15]),
             slow: Chance::draw(random),
             sloth: ttl / pick(random, &[100_000, 1000, 100]),
@@ -142,25 +154,32 @@ impl Weather {
             late: Chance::draw(random),
             twice: Chance::draw(random),
             unknown: Chance::draw(random),
+            ambush: Chance::draw(random),
             faults,
             interval: ttl * pick(random, &[1, 2, 5, 20]) / 4,
             run: ttl * pick(random, &[1, 4, 20]) / 8,
-            storm: ttl * random.u32(40..160),
+            join: timing.heartbeat * pick(random, &[1, 10]),
+            storms: random.u32(1..=3),
+            storm: ttl * random.u32(20..80),
             quiet: ttl * 15,
             forgetful: false,
         }
     }
 
-    /// The worst clocks that are allowed, in a network that gives nothing away.
+    /// The worst clocks that are allowed, in a network that gives nothing away but to those whom it
+    /// keeps waiting, and surprises for whoever has just begun.
     fn sharpen(&mut self, random: &mut Rng) {
         self.instances = self.instances.max(2);
         self.drift = MOST_DRIFT_PPM;
         self.extreme = true;
         self.latency = self.timing.ttl / 10_000;
         self.sloth = Duration::ZERO;
-        self.late = Chance::default();
+        self.slow = Chance(pick(random, &[0, 100, 400]));
+        self.late = Chance(pick(random, &[0, 0, 200]));
+        self.ambush = Chance(pick(random, &[0, 100, 400]));
+        let blow = pick(random, &[Fault::Pause, Fault::Pause, Fault::Outage]);
         self.faults.retain(|(fault, _)| !matches!(fault, Fault::Crash | Fault::Outage));
-        self.faults.push((Fault::Pause, self.timing.ttl * pick(random, &[3, 6])));
+        self.faults.push((blow, self.timing.ttl * pick(random, &[3, 6])));
     }
 
     /// A store that loses everything now and then, and instances that may rebuild it. What they can
@@ -170,10 +189,11 @@ impl Weather {
         let fair = random.bool();
         if fair {
             self.faults.clear();
+            self.narrow = None;
             self.latency = self.latency.min(self.timing.ttl / 50);
             let foul = [&mut self.lost_request, &mut self.lost_reply, &mut self.unknown];
             foul.into_iter()
-                .chain([&mut self.late, &mut self.slow])
+                .chain([&mut self.late, &mut self.slow, &mut self.ambush])
                 .for_each(|chance| *chance = Chance::default());
         }
         self.forgetful = !fair || !self.traits.volatile;

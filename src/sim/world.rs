@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) figures: Figures,
     /// The faults are over.
     pub(super) quiet: bool,
+    /// How many storms are to come.
+    pub(super) storms: u32,
     /// Changes with everything that happens.
     pub(super) fingerprint: u64,
     /// The last lines of the story, if anybody wants to read it.
@@ -93,8 +95,10 @@ pub(super) enum Event {
     Start(usize),
     /// The faults end.
     Quiet,
-    /// Everything ends.
-    End,
+    /// They have ended long ago.
+    Judge,
+    /// Who has just begun is in for a surprise.
+    Ambush(Whom),
 }
 
 impl World {
@@ -105,6 +109,7 @@ impl World {
         let mut world = Self {
             seed,
             store: Store::new(weather.brittle),
+            storms: weather.storms,
             weather,
             random,
             now: Instant::default(),
@@ -139,6 +144,7 @@ impl World {
                 name,
                 url,
                 clock,
+                lucky: self.weather.lopsided && index % 2 == 1,
                 wall,
                 life: 0,
                 process: None,
@@ -154,7 +160,6 @@ impl World {
             self.schedule(mean, Event::Strike(fault, mean));
         }
         self.schedule(self.weather.storm, Event::Quiet);
-        self.schedule(self.weather.storm + self.weather.quiet, Event::End);
     }
 
     fn boot_clock(&mut self) -> BootClock {
@@ -171,17 +176,14 @@ impl World {
     pub(super) fn run(mut self) -> (Figures, u64, Option<Violation>) {
         while let Some(Reverse(next)) = self.agenda.pop() {
             self.now = next.at;
-            if matches!(next.event, Event::End) {
-                break;
-            }
             if let Err(what) = self.happen(next.event) {
                 return self.condemned(what);
             }
+            if self.storms == 0 {
+                break;
+            }
         }
-        match self.judge_calm() {
-            Ok(()) => (self.closed(), self.fingerprint, None),
-            Err(what) => self.condemned(what),
-        }
+        (self.closed(), self.fingerprint, None)
     }
 
     fn condemned(mut self, what: String) -> (Figures, u64, Option<Violation>) {
@@ -214,7 +216,8 @@ impl World {
             Event::Resume(who) => self.resume(who),
             Event::Start(index) => self.start(index),
             Event::Quiet => self.calm(),
-            Event::End => Ok(()),
+            Event::Judge => self.judge(),
+            Event::Ambush(who) => self.ambush(who),
         }
     }
 
@@ -371,6 +374,7 @@ impl World {
                 self.crew[index].process.iter_mut().for_each(|process| process.ahead = ahead);
             }
             Output::Note(Note::Lapsed(_)) => self.figures.lapses += 1,
+            Output::Note(Note::Registered(_)) => self.beset(index),
             Output::Note(Note::Regressed { rebuilding, .. }) => {
                 self.figures.regressions += 1;
                 if !rebuilding {
