@@ -60,13 +60,12 @@ impl World {
     }
 
     /// Who has just begun is not heard of for a while.
-    pub(super) fn ambush(&mut self, who: Whom) -> Verdict {
+    pub(super) fn ambush(&mut self, who: Whom) {
         let ttl = self.weather.timing.ttl;
         let lasting = ttl + part(&mut self.random, ttl);
         if self.awake(who) && !self.quiet {
             if self.random.bool() { self.pause(who.index, lasting) } else { self.cut(who.index, lasting) }
         }
-        Ok(())
     }
 
     /// A machine stands still, its clock too. From now on it may be wrong about all that it knows.

@@ -217,7 +217,10 @@ impl World {
             Event::Start(index) => self.start(index),
             Event::Quiet => self.calm(),
             Event::Judge => self.judge(),
-            Event::Ambush(who) => self.ambush(who),
+            Event::Ambush(who) => {
+                self.ambush(who);
+                Ok(())
+            }
         }
     }
 

@@ -30,6 +30,7 @@ struct Mutant {
 }
 
 /// What becomes of a mutant.
+#[allow(dead_code, reason = "there may be none that is not caught")]
 enum Fate {
     /// The simulator catches it.
     Caught,
@@ -75,6 +76,7 @@ const LEADING: &str = "src/lease/leading.rs";
 const LIVING: &str = "src/lease/living.rs";
 const MACHINE: &str = "src/lease.rs";
 const MEMBERS: &str = "src/lease/members.rs";
+const RECALL: &str = "src/lease/recall.rs";
 const SEAT: &str = "src/lease/seat.rs";
 const SESSION: &str = "src/lease/session.rs";
 const TIMING: &str = "src/lease/timing.rs";
@@ -84,6 +86,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
 }
 
 /// Lets a mutant loose, and sees that what should become of it does.
+#[expect(clippy::print_stdout, reason = "whoever runs it wants to know how it was caught")]
 fn meet(name: &str, mutants: &[Mutant]) {
     let mutant = mutants.iter().find(|mutant| mutant.name == name).unwrap();
     let workshop = Workshop::open(mutant);

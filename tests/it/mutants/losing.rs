@@ -1,7 +1,7 @@
 //! When the store loses its rows.
 
 use super::Fate::Caught;
-use super::{LEADING, LIVING, SEAT, mutants};
+use super::{LEADING, LIVING, RECALL, SEAT, mutants};
 
 mutants! {
     /// A store that lost everything is taken for a new one.
@@ -35,39 +35,39 @@ mutants! {
 
     /// A store that was lost is not given back the terms that it held.
     loses_terms: Caught, {
-        SEAT: "self.row.term < lost.term || self.row.position()" => "self.row.position()"
-        SEAT: "if self.row.holder.is_some() { newest.next() } else { newest }" => "self.row.term"
+        RECALL: "row.term < lost.term || progress(row)" => "progress(row)"
+        RECALL: "if row.holder.is_some() { newest.next() } else { newest }" => "row.term"
     }
 
     /// A store that was lost is not given back the occurrences that it had recorded.
     loses_cursors: Caught, {
-        SEAT: "self.row.term < lost.term || self.row.position() < lost.position()" => "self.row.term < lost.term"
-        SEAT: "let behind = self.row.position() < lost.position();" => "let behind = false;"
+        RECALL: "row.term < lost.term || progress(row) < progress(lost)" => "row.term < lost.term"
+        RECALL: "if progress(row) >= progress(lost) {" => "if true {"
     }
 
     /// A store that was lost is not given back what became of the due times.
     loses_entries: Caught, {
-        SEAT: "lost.ledger.iter().cloned().chain(begun)" => "begun"
+        RECALL: "lost.ledger.iter().cloned().chain(begun)" => "begun"
     }
 
     /// What the lost store held replaces what its successor says by now.
     restoring_drops_what_stands: Caught, {
-        SEAT: "let mut ledger = self.row.ledger.clone();" => "let mut ledger = Vec::<crate::rows::Entry>::new();"
+        RECALL: "(lost.cursor.clone(), recalled.ledger)" => "(lost.cursor.clone(), Vec::<crate::rows::Entry>::new())"
     }
 
     /// What began meanwhile, and is overtaken by what the lost store held, gets no account.
     restoring_drops_what_began: Caught, {
-        SEAT: "lost.ledger.iter().cloned().chain(begun)" => "lost.ledger.iter().cloned()"
+        RECALL: "lost.ledger.iter().cloned().chain(begun)" => "lost.ledger.iter().cloned()"
     }
 
     /// Who began to lead in the rebuilt store goes on at a term of the lost one.
     restores_the_same_term: Caught, {
-        SEAT: "if self.row.holder.is_some() { newest.next() } else { newest }" => "newest"
+        RECALL: "if row.holder.is_some() { newest.next() } else { newest }" => "newest"
     }
 
     /// Whoever remembers more than the row of the rebuilt store leads by it.
     leads_by_a_row_that_lacks: Caught, {
-        SEAT: "            && !self.lost.as_ref().is_some_and(|lost| self.lacks(lost))\n" => ""
+        SEAT: "            && !self.lost.as_ref().is_some_and(|lost| lacks(&self.row, lost))\n" => ""
     }
 
     /// What stood in the lost history is not filed in its successor.
