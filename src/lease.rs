@@ -70,7 +70,7 @@
 //! * *The store.* It must apply a change if and only if the version matches, and must not go back in
 //!   time. Instances notice when it does and stop, but what happened in between has happened.
 //! * *An occurrence that was recorded and whose leader vanished* may or may not have run. It is not run
-//!   again; it leaves an event.
+//!   again unless the job wants that; it leaves an account and an event.
 
 mod filing;
 mod leading;
