@@ -176,10 +176,10 @@ impl Seat {
         self.exit = None;
         self.winding = false;
         self.filing.forget();
-        let row = std::mem::replace(&mut self.row, Lease::unborn());
-        if self.lost.as_ref().is_none_or(|lost| lost.term < row.term) {
-            self.lost = Some(Box::new(row));
-        }
+        // A store may be lost before all is back that an earlier one held.
+        let all = self.restore().unwrap_or_else(|| self.row.clone());
+        self.lost = Some(Box::new(all));
+        self.row = Lease::unborn();
     }
 
     /// The row that brings back what an earlier store lost, or `None` when nothing is missing.
@@ -274,5 +274,41 @@ impl Seat {
     fn is_running(&self, run: RunId) -> bool {
         let cursor = self.row.cursor.as_ref();
         cursor.is_some_and(|cursor| cursor.run == run && cursor.state == RunState::Started)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Cursor;
+
+    fn row(term: u64, due: i64) -> Lease {
+        let due = Wall::from_nanos(due);
+        let cursor = Cursor {
+            due,
+            attempt: 1,
+            run: RunId(1),
+            term: Term(term),
+            node: String::new(),
+            at: due,
+            state: RunState::Finished,
+            again: None,
+            schedule: String::new(),
+        };
+        Lease { term: Term(term), cursor: Some(cursor), ..Lease::unborn() }
+    }
+
+    #[test]
+    fn two_losses_forget_no_more_than_one() {
+        let mut seat = Seat::new();
+        // The second store was led by somebody who knew less, and lost before we came.
+        for (version, row) in [row(5, 300), row(6, 200)].into_iter().enumerate() {
+            let version = Version(u64::try_from(version).unwrap() + 1);
+            assert!(seat.adopt(version, Ok(row), Instant::default()));
+            seat.forget_version();
+        }
+        let restored = seat.restore().unwrap();
+        assert_eq!(restored.position(), row(5, 300).position());
+        assert_eq!(restored.term, Term(6));
     }
 }

@@ -24,6 +24,8 @@ struct Account {
     /// What stands in the lease row, and since when.
     ledger: Vec<(Entry, Instant)>,
     cursor: Option<Cursor>,
+    /// Somebody leads by that row, who knows it best.
+    led: bool,
     /// What stood in the lease row when the store lost it, and had not come to the history.
     owed: Vec<Wall>,
 }
@@ -52,6 +54,7 @@ impl Accounts {
             ledger.push((entry.clone(), since.unwrap_or(now)));
         }
         account.ledger = ledger;
+        account.led = row.holder.is_some();
         let before = std::mem::replace(&mut account.cursor, row.cursor.clone());
         let Some(before) = before.filter(Cursor::is_open) else { return Ok(()) };
         let still = row.cursor.as_ref().is_some_and(|cursor| cursor.due == before.due && cursor.is_open());
@@ -91,8 +94,8 @@ impl Accounts {
         self.lost = true;
         for account in self.jobs.values_mut() {
             let unfiled = account.ledger.iter().map(|(entry, _)| entry.due);
-            let owed = unfiled.filter(|due| saved && !account.history.contains_key(due)).collect();
-            *account = Account { owed, ..Account::default() };
+            let owed = unfiled.filter(|due| saved && account.led && !account.history.contains_key(due));
+            *account = Account { owed: owed.collect(), ..Account::default() };
         }
     }
 }

@@ -197,7 +197,7 @@ impl Weather {
                 .for_each(|chance| *chance = Chance::default());
         }
         self.forgetful = !fair || !self.traits.volatile;
-        self.faults.push((Fault::Wipe, self.timing.ttl * pick(random, &[10, 30])));
+        self.faults.push((Fault::Wipe, self.timing.ttl * pick(random, &[3, 10, 30])));
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {

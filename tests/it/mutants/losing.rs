@@ -80,4 +80,9 @@ mutants! {
         LIVING: "self.settling = Some(now + self.timing.ttl);"
             => "self.settling = Some(now + self.timing.ttl / 2);"
     }
+
+    /// A store that is lost before all is back makes forget what an earlier one held.
+    second_loss_forgets_the_first: Caught, {
+        SEAT: "let all = self.restore().unwrap_or_else(|| self.row.clone());" => "let all = self.row.clone();"
+    }
 }
