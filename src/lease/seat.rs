@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_store_is_given_back_what_became_of_due_times() {
+        let (mut seat, mut row) = (Seat::new(), row(5, 300));
+        row.ledger.extend(row.cursor.as_ref().map(|cursor| cursor.entry(Fate::Ran, "", None)));
+        assert!(seat.adopt(Version(1), Ok(row.clone()), Instant::default()));
+        seat.forget_version();
+        assert_eq!(seat.restore().map(|restored| restored.ledger), Some(row.ledger));
+    }
+
+    #[test]
     fn two_losses_forget_no_more_than_one() {
         let mut seat = Seat::new();
         // The second store was led by somebody who knew less, and lost before we came.

@@ -181,8 +181,6 @@ impl World {
 fn leases(letter: &Letter) -> usize {
     match &letter.ask {
         Ask::Read(wanted) => wanted.leases.len() + letter.view.leases.len(),
-        Ask::Write(writes) => {
-            writes.iter().filter(|write| matches!(write.row, RowWrite::Lease(..))).count()
-        }
+        Ask::Write(writes) => writes.iter().filter(|write| matches!(write.row, RowWrite::Lease(..))).count(),
     }
 }

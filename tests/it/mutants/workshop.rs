@@ -83,10 +83,8 @@ impl Workshop {
     /// Writes the mutant.
     pub(super) fn open(mutant: &Mutant) -> Self {
         let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-        let workshop = Self {
-            folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants"),
-            mutant: mutant.name,
-        };
+        let workshop =
+            Self { folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants"), mutant: mutant.name };
         workshop.write("Cargo.toml", MANIFEST);
         workshop.write("src/lib.rs", LIBRARY);
         workshop.write("src/stores.rs", &without_modules(&read("src/stores/mod.rs")));
