@@ -195,3 +195,43 @@ impl Sighting {
         self.since + self.ttl() * 32 / 100
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::SCHEMA;
+    use crate::time::Wall;
+
+    const SOMEBODY: Incarnation = Incarnation(1);
+
+    fn found(version: u64, age: u64) -> Vec<(Incarnation, Found<Member>)> {
+        let row = Member {
+            schema: SCHEMA,
+            name: String::new(),
+            beat: version,
+            ttl: Duration::from_secs(10),
+            url: String::new(),
+            draining: false,
+            moved: 0,
+            placement: String::new(),
+            version: String::new(),
+            order: 1,
+            clock: Wall::default(),
+        };
+        let age = Some(Duration::from_secs(age));
+        vec![(SOMEBODY, Found { version: Version(version), age, row: Ok(row) })]
+    }
+
+    #[test]
+    fn an_answer_that_shows_an_older_heartbeat_ages_nobody() {
+        let at = |seconds| Instant::default() + Duration::from_secs(seconds);
+        let mut members = Members::new();
+        members.observe(at(20), at(23), found(2, 1));
+        // It left later, and was at the store earlier.
+        members.observe(at(21), at(24), found(1, 9));
+        members.observe(at(25), at(26), found(2, 3));
+        assert_eq!(members.overdue(), []);
+        members.observe(at(32), at(33), found(2, 11));
+        assert_eq!(members.overdue(), [SOMEBODY]);
+    }
+}

@@ -254,3 +254,50 @@ impl Seat {
         cursor.is_some_and(|cursor| cursor.run == run && cursor.state == RunState::Started)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Cursor;
+    use crate::rows::Fate;
+
+    fn row(term: u64, due: i64) -> Lease {
+        let due = Wall::from_nanos(due);
+        let cursor = Cursor {
+            due,
+            attempt: 1,
+            run: RunId(1),
+            term: Term(term),
+            node: String::new(),
+            at: due,
+            state: RunState::Finished,
+            again: None,
+            schedule: String::new(),
+            extra: None,
+        };
+        Lease { term: Term(term), cursor: Some(cursor), ..Lease::unborn() }
+    }
+
+    #[test]
+    fn a_lost_store_is_given_back_what_became_of_due_times() {
+        let (mut seat, mut row) = (Seat::new(), row(5, 300));
+        row.ledger.extend(row.cursor.as_ref().map(|cursor| cursor.entry(Fate::Ran, "", None)));
+        assert!(seat.adopt(Version(1), Ok(row.clone()), Instant::default()));
+        seat.forget_version();
+        assert_eq!(seat.restore().map(|restored| restored.ledger), Some(row.ledger));
+    }
+
+    #[test]
+    fn two_losses_forget_no_more_than_one() {
+        let mut seat = Seat::new();
+        // The second store was led by somebody who knew less, and lost before we came.
+        for (version, row) in [row(5, 300), row(6, 200)].into_iter().enumerate() {
+            let version = Version(u64::try_from(version).unwrap() + 1);
+            assert!(seat.adopt(version, Ok(row), Instant::default()));
+            seat.forget_version();
+        }
+        let restored = seat.restore().unwrap();
+        assert_eq!(restored.position(), row(5, 300).position());
+        assert_eq!(restored.term, Term(6));
+    }
+}

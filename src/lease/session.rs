@@ -141,3 +141,22 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_that_is_found_counts_from_when_that_one_left() {
+        let timing = Timing::from_failover(Duration::from_secs(10));
+        let at = |seconds| Instant::default() + Duration::from_secs(seconds);
+        let mut live = Live::new(Incarnation(1), Version(1), at(0), at(0), &timing);
+        let first = live.beat(at(3), &timing);
+        live.doubt(at(4));
+        live.beat(at(5), &timing);
+        assert!(live.observe(at(6), at(7), Some((Version(2), first)), &timing));
+        assert_eq!(live.horizon, at(3) + timing.trust());
+    }
+}

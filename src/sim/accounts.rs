@@ -25,10 +25,6 @@ struct Account {
     ledger: Vec<(Entry, Instant)>,
     cursor: Option<Cursor>,
     orders: Orders,
-    /// Somebody leads by that row, who knows it best.
-    led: bool,
-    /// What stood in the lease row when the store lost it, and had not come to the history.
-    owed: Vec<Wall>,
 }
 
 impl Accounts {
@@ -55,7 +51,6 @@ impl Accounts {
             ledger.push((entry.clone(), since.unwrap_or(now)));
         }
         account.ledger = ledger;
-        account.led = row.holder.is_some();
         let orders = std::mem::replace(&mut account.orders, row.orders);
         let started = row.cursor.as_ref().filter(|cursor| cursor.state == RunState::Started);
         let new = started.is_some_and(|new| account.cursor.as_ref().is_none_or(|old| old.run != new.run));
@@ -88,20 +83,13 @@ impl Accounts {
                 now.since(*since) > patience && !account.history.contains_key(&entry.due)
             };
             let late = account.ledger.iter().find(late);
-            require(late.is_none(), || format!("what became of {job} is not filed: {late:?}"))?;
-            let lost = account.owed.iter().find(|due| !account.knows(**due));
-            require(lost.is_none(), || format!("what became of {job} due {lost:?} is lost"))
+            require(late.is_none(), || format!("what became of {job} is not filed: {late:?}"))
         })
     }
 
-    /// The store has lost everything, and if it is `saved`, somebody is there to bring back the rows.
-    pub(super) fn forget(&mut self, saved: bool) {
-        self.lost = true;
-        for account in self.jobs.values_mut() {
-            let unfiled = account.ledger.iter().map(|(entry, _)| entry.due);
-            let owed = unfiled.filter(|due| saved && account.led && !account.history.contains_key(due));
-            *account = Account { owed: owed.collect(), ..Account::default() };
-        }
+    /// The store has lost everything.
+    pub(super) fn forget(&mut self) {
+        *self = Self { lost: true, ..Self::default() };
     }
 }
 

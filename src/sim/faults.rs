@@ -183,7 +183,7 @@ impl World {
         }
         self.store.wipe();
         self.law.forget_rows();
-        self.accounts.forget(!self.law.lenient);
+        self.accounts.forget();
     }
 
     /// The faults end: everybody is there and hears everybody.

@@ -27,6 +27,8 @@ pub(super) struct Weather {
     pub(super) narrow: Option<usize>,
     /// All instances share one human name.
     pub(super) namesakes: bool,
+    /// Nobody listens for words from others.
+    pub(super) deaf: bool,
     /// Boot clocks run this much too fast or too slow, in parts per million, at most.
     pub(super) drift: i64,
     /// Each clock runs at one end of that range, not somewhere within.
@@ -141,6 +143,7 @@ impl Weather {
             brittle: random.bool(),
             narrow: if random.u8(..4) == 0 { Some(random.usize(1..=3)) } else { None },
             namesakes: random.bool(),
+            deaf: random.u8(..4) == 0,
             drift: pick(random, &[0, 200, MOST_DRIFT_PPM]),
             extreme: random.bool(),
             lopsided: random.bool(),
@@ -176,8 +179,8 @@ impl Weather {
         self.sloth = Duration::ZERO;
         self.slow = Chance(pick(random, &[0, 100, 400]));
         self.late = Chance(pick(random, &[0, 0, 200]));
-        self.ambush = Chance(pick(random, &[0, 100, 400]));
-        let blow = pick(random, &[Fault::Pause, Fault::Pause, Fault::Outage]);
+        self.ambush = Chance(pick(random, &[0, 400]));
+        let blow = pick(random, &[Fault::Pause, Fault::Outage]);
         self.faults.retain(|(fault, _)| !matches!(fault, Fault::Crash | Fault::Outage));
         self.faults.push((blow, self.timing.ttl * pick(random, &[3, 6])));
     }
@@ -197,7 +200,7 @@ impl Weather {
                 .for_each(|chance| *chance = Chance::default());
         }
         self.forgetful = !fair || !self.traits.volatile;
-        self.faults.push((Fault::Wipe, self.timing.ttl * pick(random, &[10, 30])));
+        self.faults.push((Fault::Wipe, self.timing.ttl * pick(random, &[3, 10, 30])));
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {

@@ -138,7 +138,7 @@ impl World {
             let clock = self.boot_clock();
             let wall = Wall::from_nanos(EPOCH - clock.offset + wrong);
             let cut = (Instant::LONG_AGO, Instant::LONG_AGO);
-            let url = format!("http://{index}");
+            let url = if self.weather.deaf { String::new() } else { format!("http://{index}") };
             let misled = Instant::LONG_AGO;
             self.crew.push(Instance {
                 name,

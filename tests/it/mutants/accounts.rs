@@ -19,12 +19,12 @@ mutants! {
         FILING: "            filing.under_way.swap_remove(place);\n" => ""
     }
 
-    /// The cursor passes due times without an account of them.
+    /// The cursor moves without the entries for the due times that it passes.
     moves_the_cursor_alone: Caught, {
         SEAT: "        row.ledger.extend(launch.entries.iter().cloned());\n" => ""
     }
 
-    /// What became of due times is written again with every attempt to record it.
+    /// The entries are written without the cursor that passes their due times.
     writes_the_entry_alone: Caught, {
         SEAT: "        row.cursor = Some(launch.cursor.clone());\n" => ""
     }
@@ -34,8 +34,8 @@ mutants! {
         SEAT: "            row.ledger.extend(end.entry.clone());\n" => ""
     }
 
-    /// The row is written after the end of a run, and does not say that it ended.
-    forgets_the_end_on_conflict: Caught, {
+    /// How a run ended is forgotten when another write of its row comes first.
+    forgets_how_a_run_ended: Caught, {
         SEAT: "ended.filter(|(run, _)| self.is_running(*run))" => "None"
     }
 }

@@ -1,6 +1,6 @@
 //! How long a lease holds.
 
-use super::Fate::Caught;
+use super::Fate::{Caught, Survives, Tested};
 use super::{LIVING, MACHINE, SESSION, TIMING, mutants};
 
 mutants! {
@@ -15,7 +15,7 @@ mutants! {
     }
 
     /// A heartbeat found by reading moves the lease as if the newest one had been found.
-    counts_from_another_heartbeat: Caught, {
+    counts_from_another_heartbeat: Tested("lease::session::tests::a_heartbeat_that_is_found_counts_from_when_that_one_left"), {
         SESSION: "find(|(number, _)| *number == beat)" => "rfind(|(number, _)| *number >= beat)"
     }
 
@@ -41,7 +41,7 @@ mutants! {
     }
 
     /// A life that leads nothing outlives its horizon.
-    idle_life_goes_on: Caught, {
+    idle_life_goes_on: Survives("Without a confirmed heartbeat it leads nothing, and none is confirmed once its row is gone."), {
         LIVING: "if now >= live.horizon =>"
             => "if now >= live.horizon && self.seats.iter().any(|seat| seat.names(live.me)) =>"
         MACHINE: "live.deadline().min(look)"

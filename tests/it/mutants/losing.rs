@@ -1,6 +1,6 @@
 //! When the store loses its rows.
 
-use super::Fate::Caught;
+use super::Fate::{Caught, Tested};
 use super::{LEADING, LIVING, RECALL, SEAT, mutants};
 
 mutants! {
@@ -46,7 +46,7 @@ mutants! {
     }
 
     /// A store that was lost is not given back what became of the due times.
-    loses_entries: Caught, {
+    loses_entries: Tested("lease::seat::tests::a_lost_store_is_given_back_what_became_of_due_times"), {
         RECALL: "lost.ledger.iter().cloned().chain(begun)" => "begun"
     }
 
@@ -79,5 +79,10 @@ mutants! {
     waits_half_after_a_loss: Caught, {
         LIVING: "self.settling = Some(now + self.timing.ttl);"
             => "self.settling = Some(now + self.timing.ttl / 2);"
+    }
+
+    /// Whoever sees a second store lost forgets what only the first one held.
+    second_loss_forgets_the_first: Caught, {
+        SEAT: "let all = self.restore().unwrap_or_else(|| self.row.clone());" => "let all = self.row.clone();"
     }
 }

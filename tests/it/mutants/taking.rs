@@ -1,6 +1,6 @@
 //! When a rival may take a job.
 
-use super::Fate::Caught;
+use super::Fate::{Caught, Survives, Tested};
 use super::{LEADING, LIVING, MEMBERS, SEAT, mutants};
 
 mutants! {
@@ -16,7 +16,7 @@ mutants! {
     }
 
     /// A rival counts a silence to the arrival of an answer, which may be late.
-    silence_ends_with_the_answer: Caught, {
+    silence_ends_with_the_answer: Survives("A heartbeat that the answer missed makes the deletion fail, and nothing is taken before that."), {
         MEMBERS: "overdue(&self)" => "overdue(&self, now: Instant)"
         MEMBERS: "self.looked.since(member.since) >= member.ttl()" => "now.since(member.since) >= member.ttl()"
         LIVING: "self.members.overdue()" => "self.members.overdue(now)"
@@ -70,7 +70,7 @@ mutants! {
     }
 
     /// The age of an older heartbeat, in an answer that was overtaken, is taken for that of a newer one.
-    age_of_an_older_heartbeat: Caught, {
+    age_of_an_older_heartbeat: Tested("lease::members::tests::an_answer_that_shows_an_older_heartbeat_ages_nobody"), {
         MEMBERS: "                Some(known) if found.version < known.version => known,\n" => ""
         MEMBERS: "Some(mut known) if found.version == known.version => {"
             => "Some(mut known) if found.version <= known.version => {"
