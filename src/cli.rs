@@ -33,6 +33,8 @@ use jobs::Jobs;
 const MOST_INSTANCES: u16 = 100;
 /// Most jobs of one `tenure prove`.
 const MOST_PROVED: u16 = 1000;
+/// How long a request of a command may take at least: no lease hangs on it.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// This program, even if its file was replaced since it started.
@@ -281,7 +283,7 @@ fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn stores::Store>, Failure> {
-    Ok(stores::visit(&config.store, &config.cluster, config.timing.request).await?)
+    Ok(stores::visit(&config.store, &config.cluster, config.timing.request.max(PATIENCE)).await?)
 }
 
 /// Opens the configured store for rows that are nobody's but the proof's.
