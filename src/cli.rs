@@ -1,5 +1,6 @@
 //! The command line.
 
+mod elections;
 mod flags;
 mod jobs;
 
@@ -26,6 +27,7 @@ use tenure::sim;
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
+use elections::Election;
 use flags::Settings;
 use jobs::Jobs;
 
@@ -161,6 +163,8 @@ struct Sim {
     /// The seed of the first world
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     first: u64,
+    #[command(flatten)]
+    election: Election,
 }
 
 impl Cli {
@@ -207,7 +211,10 @@ impl Cli {
                 }
                 if report.holds() { Ok(()) } else { Err(Failure::Other("the proof failed".to_owned())) }
             }
-            Command::Sim(Sim { seeds, first }) => {
+            Command::Sim(Sim { seeds, first, election }) => {
+                if let Some(done) = election.run(first, seeds) {
+                    return done;
+                }
                 let report = sim::run(first, seeds);
                 print(&report.to_string())?;
                 match report.violations {

@@ -10,6 +10,7 @@ mod accounts;
 mod claims;
 mod clock;
 mod desk;
+pub mod elections;
 mod faults;
 mod instance;
 mod law;

@@ -18,6 +18,7 @@ mod config;
 mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
+mod elections;
 #[cfg(feature = "datastore")]
 mod emulator;
 mod failover;
