@@ -9,8 +9,8 @@ use super::print;
 #[derive(Debug, Args)]
 pub(super) struct Election {
     /// Try a classic election instead of the lease
-    #[arg(long, value_name = "NAME")]
-    election: Option<Algorithm>,
+    #[arg(long = "election", id = "election", value_name = "NAME")]
+    algorithm: Option<Algorithm>,
     /// Only the world of this seed
     #[arg(long, value_name = "SEED", requires = "election", conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
@@ -22,7 +22,7 @@ pub(super) struct Election {
 impl Election {
     /// Runs `seeds` worlds if an election was named.
     pub(super) fn run(&self, first: u64, seeds: u64) -> Option<Result<(), Failure>> {
-        let algorithm = self.election?;
+        let algorithm = self.algorithm?;
         Some(match self.seed {
             Some(seed) if self.trace => tell(algorithm, seed),
             Some(seed) => visit(algorithm, seed, 1),

@@ -201,7 +201,7 @@ impl Machine for Bully {
                 if self.coordinator == Some(envelope.from) {
                     self.hear(now);
                 }
-                self.receive(now, envelope.from, envelope.message, out);
+                self.receive(now, envelope.from, &envelope.message, out);
             }
             Input::Received(_) => {}
             Input::Refused(node) => self.refused(now, node, out),
@@ -403,8 +403,8 @@ impl Bully {
         }
     }
 
-    fn receive(&mut self, now: Instant, from: NodeId, message: Message, out: Out<'_>) {
-        match message {
+    fn receive(&mut self, now: Instant, from: NodeId, message: &Message, out: Out<'_>) {
+        match *message {
             Message::Election { ticket } => self.election(now, from, ticket, out),
             Message::Ok { ticket, leader } => self.ok(now, from, ticket, leader, out),
             Message::Coordinator => self.coordinator(now, from, out),

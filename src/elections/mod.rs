@@ -16,7 +16,9 @@
 //! elect, and two of their leaders may be at work at once. They have one seat; whoever has it leads
 //! every job.
 
+pub mod async_bully;
 pub mod bully;
+pub mod invitation;
 
 use std::fmt;
 use std::time::Duration;

@@ -42,8 +42,8 @@ impl Bully {
         leader: Option<NodeId>,
         out: Out<'_>,
     ) {
-        let asked = |running: &&Running| running.step == Step::Probe && running.ticket == ticket;
-        if self.running.as_ref().filter(asked).is_none() {
+        let asked = |running: &Running| running.step == Step::Probe && running.ticket == ticket;
+        if !self.running.as_ref().is_some_and(asked) {
             return;
         }
         if let Some(leader) = leader {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{self as elections, NodeId, Ticket};
 use super::Step;
+use crate::elections::{self, NodeId, Ticket};
 
 /// A message of one of the profiles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

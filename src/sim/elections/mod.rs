@@ -20,7 +20,9 @@ pub use self::laws::{Law, Lawful};
 pub use self::weather::Network;
 pub use self::world::{Sent, World};
 
+use crate::elections::async_bully::AsyncBully;
 use crate::elections::bully::{Bully, Profile};
+use crate::elections::invitation::Invitation;
 
 /// How many violations a report tells of.
 const MOST_TOLD: usize = 3;
@@ -36,12 +38,21 @@ pub enum Algorithm {
     Bully,
     /// The bully of 1982.
     GarciaMolina,
+    /// The invitation.
+    Invitation,
+    /// The asynchronous bully.
+    AsyncBully,
 }
 
 impl Algorithm {
     /// All of them, by their names.
-    pub const ALL: &[(&str, Self)] =
-        &[("exam", Self::Exam), ("bully", Self::Bully), ("garcia-molina", Self::GarciaMolina)];
+    pub const ALL: &[(&str, Self)] = &[
+        ("exam", Self::Exam),
+        ("bully", Self::Bully),
+        ("garcia-molina", Self::GarciaMolina),
+        ("invitation", Self::Invitation),
+        ("async-bully", Self::AsyncBully),
+    ];
 
     /// Runs one world; `told` keeps its whole story.
     fn run(self, seed: u64, told: bool) -> Outcome {
@@ -49,6 +60,8 @@ impl Algorithm {
             Self::Exam => storm::run::<Bully>(seed, Profile::Exam, told),
             Self::Bully => storm::run::<Bully>(seed, Profile::Textbook, told),
             Self::GarciaMolina => storm::run::<Bully>(seed, Profile::GarciaMolina, told),
+            Self::AsyncBully => storm::run::<AsyncBully>(seed, (), told),
+            Self::Invitation => storm::run::<Invitation>(seed, (), told),
         }
     }
 }

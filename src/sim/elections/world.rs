@@ -74,6 +74,8 @@ struct Seat<E> {
     life: u64,
     alarm: Instant,
     shown: Option<View>,
+    /// Its coordinator, if it has no doubt.
+    settled: Option<NodeId>,
     /// How much it has said in which heartbeat.
     said: (u128, usize),
 }
@@ -101,6 +103,7 @@ impl<E: Lawful> World<E> {
             life: 0,
             alarm: Instant::NEVER,
             shown: None,
+            settled: None,
             said: (0, 0),
         };
         Self {
@@ -212,7 +215,7 @@ impl<E: Lawful> World<E> {
     pub fn crash(&mut self, node: NodeId) {
         let seat = &mut self.crew[node.index()];
         if seat.machine.take().is_some() {
-            seat.shown = None;
+            (seat.shown, seat.settled) = (None, None);
             self.figures.crashes += 1;
             self.tell(|| format!("{node} crashes"));
         }
@@ -420,10 +423,11 @@ impl<E: Lawful> World<E> {
         let others: Vec<_> = self.crew.iter().filter_map(|seat| seat.machine.as_ref()).collect();
         let Some(machine) = &self.crew[node.index()].machine else { return Ok(()) };
         self.law.stepped(machine, &others)?;
-        let me = machine.view();
-        let apart = |other: View| other.settled && other.coordinator != me.coordinator;
-        let divided = me.settled && others.iter().any(|other| apart(other.view()));
-        self.figures.divided += u64::from(divided);
+        let view = machine.view();
+        let mine = view.coordinator.filter(|_| view.settled);
+        self.crew[node.index()].settled = mine;
+        let apart = |other: &Seat<E>| other.settled.is_some() && other.settled != mine;
+        self.figures.divided += u64::from(mine.is_some() && self.crew.iter().any(apart));
         Ok(())
     }
 
@@ -456,7 +460,9 @@ impl<E: Lawful> World<E> {
         let view = seat.machine.as_ref().map(E::view);
         if view != seat.shown {
             seat.shown.clone_from(&view);
-            view.iter().for_each(|view| self.tell(|| described(view)));
+            if let Some(view) = view {
+                self.tell(|| described(&view));
+            }
         }
     }
 
@@ -471,14 +477,9 @@ impl<E: Lawful> World<E> {
 
 fn described(view: &View) -> String {
     let name = |node: Option<NodeId>| node.map_or_else(|| "nobody".to_owned(), |node| node.to_string());
-    let mut text = format!("{} is {}, coordinator {}", view.node, view.status, name(view.coordinator));
-    if let Some(deputy) = view.deputy {
-        text += &format!(", deputy {deputy}");
-    }
-    if view.group != "0" {
-        text += &format!(", group {}", view.group);
-    }
-    text
+    let deputy = view.deputy.map_or_else(String::new, |deputy| format!(", deputy {deputy}"));
+    let group = if view.group == "0" { String::new() } else { format!(", group {}", view.group) };
+    format!("{} is {}, coordinator {}{deputy}{group}", view.node, view.status, name(view.coordinator))
 }
 
 fn words(note: Note) -> String {

@@ -3,7 +3,9 @@
 //! A law watches what is sent and received and looks into every node after each of its steps. What a
 //! paper promises only under its assumptions, it demands only where they hold.
 
+mod async_bully;
 mod bully;
+mod invitation;
 
 use std::fmt;
 
