@@ -161,6 +161,7 @@ impl Machine for AsyncBully {
                 self.receive(now, envelope.from, envelope.message, out);
             }
             Input::Received(_) => {}
+            Input::Begin => self.start_stage_2(now, out),
             Input::Refused(node) => {
                 if self.detector.stop(node) {
                     self.down(now, node, out);

@@ -205,6 +205,7 @@ impl Machine for Bully {
             }
             Input::Received(_) => {}
             Input::Refused(node) => self.refused(now, node, out),
+            Input::Begin => self.hold(now, out),
         }
     }
 

@@ -189,6 +189,7 @@ impl Machine for Invitation {
             Input::Received(envelope) if self.own.believes(&envelope) => self.receive(now, envelope, out),
             Input::Received(_) => {}
             Input::Refused(node) => self.refused(now, node, out),
+            Input::Begin => self.look_around(now, out),
         }
     }
 

@@ -19,6 +19,7 @@
 pub mod async_bully;
 pub mod bully;
 pub mod invitation;
+pub mod ring;
 
 use std::fmt;
 use std::time::Duration;
@@ -117,6 +118,8 @@ pub enum Input<M> {
     Received(Envelope<M>),
     /// Nobody listens where that node should be: it is dead now. Silence would be no such evidence.
     Refused(NodeId),
+    /// A person wants an election.
+    Begin,
 }
 
 /// What a node can ask for.

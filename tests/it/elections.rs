@@ -1,7 +1,10 @@
 //! The classic elections: traces that papers and seeds of this project give, the laws in every
 //! weather, and the mistakes of earlier programs.
 
+mod async_bully;
 mod bully;
+mod invitation;
+mod ring;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +31,14 @@ fn agreed<E: Lawful>(nodes: u16, rules: E::Rules, way: Duration) -> World<E> {
     world.nodes().for_each(|node| world.start(node).unwrap());
     world.run_until_agreed().unwrap();
     world
+}
+
+/// The first two of four cannot reach the others, nor the others them.
+fn divide<E: Lawful>(world: &mut World<E>) {
+    for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3)].map(|(a, b)| (NodeId(a), NodeId(b))) {
+        world.cut(a, b, Duration::from_secs(60));
+        world.cut(b, a, Duration::from_secs(60));
+    }
 }
 
 /// What was said from `since` on, as a golden file has it: without what is said again and again.

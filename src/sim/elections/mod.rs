@@ -23,6 +23,7 @@ pub use self::world::{Sent, World};
 use crate::elections::async_bully::AsyncBully;
 use crate::elections::bully::{Bully, Profile};
 use crate::elections::invitation::Invitation;
+use crate::elections::ring::{Mode, Ring, Rules};
 
 /// How many violations a report tells of.
 const MOST_TOLD: usize = 3;
@@ -42,6 +43,8 @@ pub enum Algorithm {
     Invitation,
     /// The asynchronous bully.
     AsyncBully,
+    /// The ring with a deputy.
+    Ring,
 }
 
 impl Algorithm {
@@ -52,6 +55,7 @@ impl Algorithm {
         ("garcia-molina", Self::GarciaMolina),
         ("invitation", Self::Invitation),
         ("async-bully", Self::AsyncBully),
+        ("ring", Self::Ring),
     ];
 
     /// Runs one world; `told` keeps its whole story.
@@ -61,6 +65,11 @@ impl Algorithm {
             Self::Bully => storm::run::<Bully>(seed, Profile::Textbook, told),
             Self::GarciaMolina => storm::run::<Bully>(seed, Profile::GarciaMolina, told),
             Self::AsyncBully => storm::run::<AsyncBully>(seed, (), told),
+            Self::Ring => {
+                // Neither in the order of the ring nor all different.
+                let values = [90, 110, 100, 120, 120, 80, 130, 90].into();
+                storm::run::<Ring>(seed, Rules { mode: Mode::Deputy, values }, told)
+            }
             Self::Invitation => storm::run::<Invitation>(seed, (), told),
         }
     }

@@ -226,6 +226,11 @@ impl<E: Lawful> World<E> {
         self.step(node, Some(Input::Refused(by)))
     }
 
+    /// A person wants a node to hold an election.
+    pub fn begin(&mut self, node: NodeId) -> Verdict {
+        self.step(node, Some(Input::Begin))
+    }
+
     /// Cuts a link in one direction, for a time.
     pub fn cut(&mut self, from: NodeId, to: NodeId, time: Duration) {
         let until = &mut self.cut[from.index()][to.index()];

@@ -103,10 +103,7 @@ fn an_election_of_1982_takes_as_many_messages_as_the_formula_says() {
 fn a_partition_has_two_coordinators_and_a_healed_one_has_one() {
     for profile in EVERY_PROFILE {
         let mut world = agreed::<Bully>(4, profile, WAY);
-        for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3)].map(|(a, b)| (NodeId(a), NodeId(b))) {
-            world.cut(a, b, Duration::from_secs(60));
-            world.cut(b, a, Duration::from_secs(60));
-        }
+        divide(&mut world);
         world.run_for(Duration::from_millis(400)).unwrap();
         let coordinators = |world: &World<Bully>| {
             world.views().iter().map(|view| view.coordinator.unwrap().0).collect::<Vec<_>>()

@@ -6,6 +6,7 @@
 mod async_bully;
 mod bully;
 mod invitation;
+mod ring;
 
 use std::fmt;
 
