@@ -16,7 +16,7 @@ use tenure::time::{Clock, Instant, SystemClock};
 use crate::folder::Folder;
 
 /// No wait for a line takes longer, on however busy a machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Held by a test that needs much of the machine.
 pub(crate) fn machine() -> impl Sized {
