@@ -9,6 +9,20 @@ use tokio::signal::unix::{self, SignalKind, signal};
 
 /// Those that ask a service to stop.
 pub(crate) const STOPPING: [Signal; 2] = [Signal::INT, Signal::TERM];
+/// Those that a process can take and that are not about itself, its children or its terminal's wish to
+/// stop it.
+pub(crate) const ALL: [Signal; 9] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::TERM,
+    Signal::CONT,
+    Signal::WINCH,
+];
+
 /// The number of a signal; none is as high as 128.
 pub(crate) fn number(signal: Signal) -> u8 {
     u8::try_from(signal.as_raw()).unwrap_or(u8::MAX)
