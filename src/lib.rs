@@ -29,6 +29,8 @@ pub mod rows;
 pub mod run;
 pub mod schedulers;
 pub mod secret;
+mod service;
+mod signals;
 pub mod sim;
 pub mod stores;
 pub mod time;
