@@ -13,6 +13,7 @@ mod client;
 pub mod commands;
 pub mod config;
 pub mod drive;
+pub mod exec;
 pub mod failure;
 pub mod handle;
 pub mod history;
