@@ -40,6 +40,9 @@ const MISCHIEF: u32 = 12;
 impl World {
     /// The machine says that `who` leads.
     pub(super) fn lead(&mut self, who: usize, job: usize, term: Term, row: Lease) -> Verdict {
+        let name = &self.jobs[job];
+        let knows = self.crew[who].process.as_ref().is_some_and(|process| process.listed.contains(name));
+        require(knows, || format!("told to lead job {job}, which is not on its list"))?;
         let desk = self.desk(who, job);
         require(desk.led.is_none() && desk.launch.is_none(), || format!("told twice to lead job {job}"))?;
         require(desk.work.is_none(), || format!("told to lead job {job} while its last run goes on"))?;

@@ -33,6 +33,7 @@ impl World {
             Fault::Outage => (0..self.crew.len()).for_each(|index| self.cut(index, lasting)),
             Fault::Jump => return self.jump(victim),
             Fault::Wish => return self.wish(),
+            Fault::Revise => return self.revise(victim),
             Fault::Wipe => self.wipe(victim, lasting),
         }
         Ok(())
@@ -176,6 +177,13 @@ impl World {
         Ok(())
     }
 
+    /// An instance gets another list of jobs, which lacks some.
+    fn revise(&mut self, index: usize) -> Verdict {
+        let random = &mut self.random;
+        let listed = self.jobs.iter().filter(|_| random.u8(..4) > 0).cloned().collect();
+        self.deliver(self.whom(index), Input::Jobs(listed))
+    }
+
     /// The store loses everything, and somebody may not see it for a while.
     fn wipe(&mut self, index: usize, lasting: Duration) {
         if self.law.lenient {
@@ -186,13 +194,14 @@ impl World {
         self.accounts.forget();
     }
 
-    /// The faults end: everybody is there and hears everybody.
+    /// The faults end: everybody is there, knows all jobs and hears everybody.
     pub(super) fn calm(&mut self) -> Verdict {
         self.quiet = true;
         self.tell(|world| format!("{:?} all is quiet", world.now));
         for index in 0..self.crew.len() {
             self.crew[index].cut = (Instant::LONG_AGO, Instant::LONG_AGO);
             self.resume(self.whom(index))?;
+            self.deliver(self.whom(index), Input::Jobs(self.jobs.clone()))?;
             self.schedule(Duration::ZERO, Event::Start(index));
         }
         self.schedule(self.weather.quiet, Event::Judge);

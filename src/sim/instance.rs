@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::clock::BootClock;
 use super::desk::Desk;
 use crate::lease::{Input, Lease, RequestId};
-use crate::machine::Term;
+use crate::machine::{JobName, Term};
 use crate::time::{Instant, Wall};
 
 /// A host. It outlives its processes.
@@ -44,6 +44,8 @@ pub(super) struct Process {
     pub(super) alarm: Instant,
     /// How far the cluster's clock is ahead of the boot clock.
     pub(super) ahead: i64,
+    /// The jobs that it knows.
+    pub(super) listed: Vec<JobName>,
     /// How often the store had lost everything when it first registered.
     pub(super) met: Option<u32>,
     /// Since when it has been on its way out.
@@ -71,7 +73,8 @@ pub(super) struct Thrift {
 }
 
 impl Process {
-    pub(super) fn new(machine: Lease, jobs: usize) -> Self {
+    pub(super) fn new(machine: Lease, listed: Vec<JobName>) -> Self {
+        let jobs = listed.len();
         Self {
             machine,
             asleep: None,
@@ -79,6 +82,7 @@ impl Process {
             pending: BTreeSet::new(),
             alarm: Instant::NEVER,
             ahead: 0,
+            listed,
             met: None,
             draining: None,
             claims: vec![None; jobs],

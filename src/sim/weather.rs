@@ -91,6 +91,8 @@ pub(super) enum Fault {
     Jump,
     /// A person wants a job to move.
     Wish,
+    /// An instance gets another list of jobs.
+    Revise,
     /// The store loses everything.
     Wipe,
 }
@@ -120,6 +122,7 @@ impl Weather {
             0 => weather.sharpen(random),
             1 => weather.lose(random),
             2 => weather.faults.push((Fault::Freeze, weather.timing.ttl * pick(random, &[3, 10]))),
+            3 => weather.faults.push((Fault::Revise, weather.timing.ttl * pick(random, &[1, 3, 10]))),
             _ => {}
         }
         weather

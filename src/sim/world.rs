@@ -268,7 +268,7 @@ impl World {
         let random = self.random.fork();
         let machine =
             Lease::new(weather.timing, about, weather.balance, weather.traits, self.jobs.clone(), random);
-        instance.process = Some(Process::new(machine, self.jobs.len()));
+        instance.process = Some(Process::new(machine, self.jobs.clone()));
         let wall = instance.wall_at(self.now);
         self.step(index, Some(Input::Clock(wall)))
     }
@@ -315,6 +315,9 @@ impl World {
         match input {
             Some(input) => {
                 let reason = !matches!(input, Input::Answer { .. });
+                if let Input::Jobs(listed) = &input {
+                    process.listed.clone_from(listed);
+                }
                 process.thrift.allowed += if reason { REQUESTS_A_REASON } else { 0 };
                 process.machine.handle(now, input, &mut outputs);
             }
