@@ -7,23 +7,20 @@ use tenure::sim::elections::{self, Algorithm};
 use super::print;
 
 #[derive(Debug, Args)]
-pub(super) struct Election {
+pub(super) struct Elections {
     /// Try a classic election instead of the lease
-    #[arg(long = "election", id = "election", value_name = "NAME")]
-    algorithm: Option<Algorithm>,
-    /// Only the world of this seed
-    #[arg(long, value_name = "SEED", requires = "election", conflicts_with_all = ["seeds", "first"])]
-    seed: Option<u64>,
-    /// Tell what happens in it
-    #[arg(long, requires = "seed")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["profile", "minimise", "soak", "threads", "shape"])]
+    election: Option<Algorithm>,
+    /// Tell all that happens in its world
+    #[arg(long, requires = "election", requires = "seed")]
     trace: bool,
 }
 
-impl Election {
-    /// Runs `seeds` worlds if an election was named.
-    pub(super) fn run(&self, first: u64, seeds: u64) -> Option<Result<(), Failure>> {
-        let algorithm = self.algorithm?;
-        Some(match self.seed {
+impl Elections {
+    /// Runs the world of `seed`, or `seeds` worlds, if an election was named.
+    pub(super) fn run(&self, first: u64, seeds: u64, seed: Option<u64>) -> Option<Result<(), Failure>> {
+        let algorithm = self.election?;
+        Some(match seed {
             Some(seed) if self.trace => tell(algorithm, seed),
             Some(seed) => visit(algorithm, seed, 1),
             None => visit(algorithm, first, seeds),

@@ -7,6 +7,7 @@
 //! checked. Then the faults end, and all that are up must agree.
 
 mod laws;
+mod network;
 mod storm;
 mod weather;
 mod world;
@@ -16,7 +17,7 @@ use std::ops::AddAssign;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use self::laws::{Law, Lawful};
+pub use self::laws::{Law, Lawful, Verdict};
 pub use self::weather::Network;
 pub use self::world::{Sent, World};
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::Outcome;
-use super::laws::Lawful;
+use super::laws::{Lawful, Verdict};
 use super::weather::{Fault, Network, Weather};
 use super::world::World;
 use crate::elections::NodeId;
-use crate::sim::law::Verdict;
 use crate::sim::weather::{part, pick};
 
 /// Lives through the weather of a seed.

@@ -5,18 +5,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::laws::{Law, Lawful};
+use super::laws::{Law, Lawful, Verdict, require};
 use super::weather::Network;
 use super::{Figures, Outcome};
-use crate::elections::{Envelope, Input, Message, NodeId, Note, Output, Setup, Stable, Timing, View};
-use crate::sim::law::{Verdict, require};
+use crate::elections::{Envelope, Input, NodeId, Note, Output, Setup, Stable, Timing, View};
 use crate::sim::weather::part;
 use crate::time::Instant;
-
-/// How late a message may be that is late, in times that messages usually take.
-const LATEST: u32 = 24;
-/// How many messages a node may send in one heartbeat for each other node: a storm of elections, not an endless one.
-const MOST_SENT: usize = 200;
 
 /// A message that was sent, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,51 +32,51 @@ pub struct Sent {
 /// A simulated world of one election.
 #[derive(Debug)]
 pub struct World<E: Lawful> {
-    timing: Timing,
+    pub(super) timing: Timing,
     rules: E::Rules,
-    network: Network,
+    pub(super) network: Network,
     pub(super) random: Rng,
-    now: Instant,
+    pub(super) now: Instant,
     agenda: BTreeMap<(Instant, u64), Event<E::Message>>,
     appointments: u64,
-    crew: Vec<Seat<E>>,
+    pub(super) crew: Vec<Seat<E>>,
     /// Until when a link is cut, from a node to a node.
-    cut: Vec<Vec<Instant>>,
+    pub(super) cut: Vec<Vec<Instant>>,
     /// When the last message in order arrives.
-    order: Vec<Vec<Instant>>,
+    pub(super) order: Vec<Vec<Instant>>,
     /// One of so many sends is the last thing that a node does.
     pub(super) cut_short: Option<u32>,
-    law: E::Law,
+    pub(super) law: E::Law,
     pub(super) figures: Figures,
     fingerprint: u64,
     /// What was sent and what happened, if anybody wants to read it.
-    book: Option<Book>,
+    pub(super) book: Option<Book>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    sent: Vec<Sent>,
+pub(super) struct Book {
+    pub(super) sent: Vec<Sent>,
     story: Vec<String>,
 }
 
 /// A node, whether it is up or not.
 #[derive(Debug)]
-struct Seat<E> {
-    machine: Option<E>,
-    stable: Stable,
+pub(super) struct Seat<E> {
+    pub(super) machine: Option<E>,
+    pub(super) stable: Stable,
     /// Which start this is; alarms of an earlier one ring for nobody.
-    life: u64,
+    pub(super) life: u64,
     alarm: Instant,
     shown: Option<View>,
     /// Its coordinator, if it has no doubt.
     settled: Option<NodeId>,
     /// How much it has said in which heartbeat.
-    said: (u128, usize),
+    pub(super) said: (u128, usize),
 }
 
 /// What can happen.
 #[derive(Debug)]
-enum Event<M> {
+pub(super) enum Event<M> {
     /// A message arrives; `record` is its place in the book.
     Arrive { envelope: Envelope<M>, record: usize },
     /// Nobody was there to take it.
@@ -231,19 +225,6 @@ impl<E: Lawful> World<E> {
         self.step(node, Some(Input::Begin))
     }
 
-    /// Cuts a link in one direction, for a time.
-    pub fn cut(&mut self, from: NodeId, to: NodeId, time: Duration) {
-        let until = &mut self.cut[from.index()][to.index()];
-        *until = (self.now + time).max(*until);
-        self.figures.cuts += 1;
-    }
-
-    /// Mends all links.
-    pub fn heal(&mut self) {
-        self.cut.iter_mut().flatten().for_each(|until| *until = Instant::LONG_AGO);
-        self.tell(|| "all links work".to_owned());
-    }
-
     /// Closes the books.
     pub(super) fn close(mut self, violation: Option<String>) -> Outcome {
         self.figures.seeds = 1;
@@ -252,7 +233,7 @@ impl<E: Lawful> World<E> {
         Outcome { figures: self.figures, fingerprint: self.fingerprint, story, violation }
     }
 
-    fn schedule(&mut self, at: Instant, event: Event<E::Message>) {
+    pub(super) fn schedule(&mut self, at: Instant, event: Event<E::Message>) {
         self.appointments += 1;
         self.agenda.insert((at.max(self.now), self.appointments), event);
     }
@@ -294,25 +275,8 @@ impl<E: Lawful> World<E> {
         self.step(node, None)
     }
 
-    fn arrive(&mut self, envelope: Envelope<E::Message>, record: usize) -> Verdict {
-        let (from, to) = (envelope.from, envelope.to);
-        if self.crew[to.index()].machine.is_none() {
-            self.figures.lost += 1;
-            if self.network.refuses {
-                let (at, life) = (self.now + self.way(), self.crew[from.index()].life);
-                self.schedule(at, Event::Refuse { to: from, life, by: to });
-            }
-            return Ok(());
-        }
-        let now = self.elapsed();
-        if let Some(sent) = self.book.as_mut().and_then(|book| book.sent.get_mut(record)) {
-            sent.arrived.get_or_insert(now);
-        }
-        self.step(to, Some(Input::Received(envelope)))
-    }
-
     /// Lets a machine take a step, and does what it says.
-    fn step(&mut self, node: NodeId, input: Option<Input<E::Message>>) -> Verdict {
+    pub(super) fn step(&mut self, node: NodeId, input: Option<Input<E::Message>>) -> Verdict {
         let Some(machine) = &mut self.crew[node.index()].machine else { return Ok(()) };
         let mut outputs = Vec::new();
         if let Some(input) = input {
@@ -358,64 +322,6 @@ impl<E: Lawful> World<E> {
             }
         }
         Ok(())
-    }
-
-    fn send(&mut self, node: NodeId, envelope: Envelope<E::Message>) -> Verdict {
-        let (from, to, name) = (envelope.from, envelope.to, envelope.message.name());
-        let possible = from == node && to != node && to.index() < self.crew.len();
-        require(possible, || format!("{node} cannot send {name} from {from} to {to}"))?;
-        self.ration(node)?;
-        let seat = &self.crew[node.index()];
-        if let Some(machine) = &seat.machine {
-            self.law.sent(machine, seat.stable, &envelope)?;
-        }
-        self.figures.sent += 1;
-        let routine = envelope.message.is_routine();
-        if !routine {
-            self.tell(|| format!("    {from} > {to}  {:?}", envelope.message));
-        }
-        let at = self.elapsed();
-        let record = self.book.as_mut().map_or(0, |book| {
-            book.sent.push(Sent { at, from, to, name, routine, arrived: None });
-            book.sent.len() - 1
-        });
-        self.carry(envelope, record);
-        Ok(())
-    }
-
-    /// A message goes its way.
-    fn carry(&mut self, envelope: Envelope<E::Message>, record: usize) {
-        let (from, to) = (envelope.from.index(), envelope.to.index());
-        if self.cut[from][to] > self.now || self.random.u32(..1000) < self.network.lost {
-            self.figures.lost += 1;
-            return;
-        }
-        if self.random.u32(..1000) < self.network.doubled {
-            let again = self.now + self.way() + self.way();
-            self.schedule(again, Event::Arrive { envelope: envelope.clone(), record });
-        }
-        let late = self.random.u32(..1000) < self.network.late;
-        let late = if late { part(&mut self.random, self.timing.delay * LATEST) } else { Duration::ZERO };
-        let mut at = self.now + self.way() + late;
-        if self.network.fifo {
-            at = at.max(self.order[from][to]);
-            self.order[from][to] = at;
-        }
-        self.schedule(at, Event::Arrive { envelope, record });
-    }
-
-    fn way(&mut self) -> Duration {
-        let Network { shortest, longest, .. } = self.network;
-        shortest + part(&mut self.random, longest.saturating_sub(shortest))
-    }
-
-    /// Finds fault with a node that talks too much.
-    fn ration(&mut self, node: NodeId) -> Verdict {
-        let period = self.elapsed().as_nanos() / self.timing.heartbeat().as_nanos();
-        let most = MOST_SENT * self.crew.len();
-        let said = &mut self.crew[node.index()].said;
-        *said = if said.0 == period { (period, said.1 + 1) } else { (period, 1) };
-        require(said.1 <= most, || format!("{node} sent {most} messages in one heartbeat"))
     }
 
     fn note(&mut self, node: NodeId, note: Note) {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Law, Lawful};
+use super::{Law, Lawful, Verdict, require};
 use crate::elections::async_bully::{AsyncBully, ElectionId, Message};
 use crate::elections::{Election, Envelope, Input, NodeId, Stable};
-use crate::sim::law::{Verdict, require};
 
 impl Lawful for AsyncBully {
     type Law = AsyncBullyLaw;

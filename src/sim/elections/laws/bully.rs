@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Law, Lawful};
+use super::{Law, Lawful, Verdict, require};
 use crate::elections::bully::{Bully, Message, Profile};
 use crate::elections::{Election, Envelope, Input, NodeId, Stable, Ticket, View};
-use crate::sim::law::{Verdict, require};
 
 impl Lawful for Bully {
     type Law = BullyLaw;

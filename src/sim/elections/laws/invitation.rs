@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Law, Lawful};
+use super::{Law, Lawful, Verdict, require};
 use crate::elections::invitation::{Group, Invitation, Message};
 use crate::elections::{Election, Envelope, Input, NodeId, Stable, View};
 use crate::machine::Machine;
-use crate::sim::law::{Verdict, require};
 use crate::time::Instant;
 
 impl Lawful for Invitation {

@@ -11,7 +11,6 @@ mod ring;
 use std::fmt;
 
 use crate::elections::{Election, Envelope, Input, Stable};
-use crate::sim::law::Verdict;
 
 /// An election with a law.
 pub trait Lawful: Election + Sized {
@@ -33,4 +32,12 @@ pub trait Law<E: Election>: Sized + fmt::Debug {
     fn stepped(&mut self, node: &E, up: &[&E]) -> Verdict;
     /// It has been quiet for long; these are all that are up.
     fn agreed(up: &[&E], rules: &E::Rules) -> Verdict;
+}
+
+/// What was broken, if anything.
+pub type Verdict = Result<(), String>;
+
+/// A violation, unless `holds`.
+pub(super) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(otherwise()) }
 }

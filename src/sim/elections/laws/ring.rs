@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Law, Lawful};
+use super::{Law, Lawful, Verdict, require};
 use crate::elections::ring::{Crew, Message, Ring, Rules, Token, ViewId};
 use crate::elections::{Election, Envelope, Input, Stable};
-use crate::sim::law::{Verdict, require};
 
 impl Lawful for Ring {
     type Law = RingLaw;
