@@ -4,6 +4,7 @@ mod elections;
 mod exec;
 mod flags;
 mod jobs;
+mod lab;
 mod sim;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ use tenure::time::{Clock, SystemClock, Wall};
 use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
+use lab::{Lab, LabNode};
 use sim::Sim;
 
 /// Most instances of one `tenure prove`.
@@ -81,6 +83,11 @@ enum Command {
     Prove(Prove),
     /// Run simulated instances in simulated worlds, one for each seed
     Sim(Sim),
+    /// Run one node of an election laboratory
+    Node(LabNode),
+    /// Run an election laboratory: nodes as processes on this machine, and a page to watch and hurt them
+    #[command(subcommand)]
+    Lab(Lab),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Look),
@@ -210,6 +217,8 @@ impl Cli {
                 if report.holds() { Ok(()) } else { Err(Failure::Other("the proof failed".to_owned())) }
             }
             Command::Sim(sim) => sim.run(),
+            Command::Node(node) => node.run(),
+            Command::Lab(lab) => lab.run(),
             Command::Warden(Ward { dir, command }) => wait(async {
                 let guarded = warden::guard(dir, command).await;
                 guarded.map_err(|error| Failure::Other(format!("only `tenure run` starts a warden: {error}")))

@@ -5,6 +5,7 @@ use crate::commands::lookup::LookupError;
 use crate::commands::order::OrderError;
 use crate::commands::step_down::StepDownError;
 use crate::config::ConfigError;
+use crate::lab::LabError;
 use crate::log::chain;
 use crate::stores::StoreError;
 
@@ -30,6 +31,9 @@ pub enum Failure {
     /// The term does not lead.
     #[error(transparent)]
     Check(CheckError),
+    /// The laboratory does not work.
+    #[error(transparent)]
+    Lab(#[from] LabError),
     /// The command of `tenure exec` was not run, or not to its end.
     #[error("{why}")]
     Exec {
@@ -63,7 +67,11 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Order(OrderError::Contended(_)) | Self::Check(_) => 75,
-            Self::Other(_) | Self::Lookup(_) | Self::Order(_) | Self::Store(StoreError::Unfit(_)) => 1,
+            Self::Other(_)
+            | Self::Lab(_)
+            | Self::Lookup(_)
+            | Self::Order(_)
+            | Self::Store(StoreError::Unfit(_)) => 1,
             Self::Exec { code, .. } => *code,
             Self::Config(error) if error.is_usage() => 2,
             Self::Store(StoreError::Unreachable(_)) => 69,

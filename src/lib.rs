@@ -6,6 +6,7 @@
 //! * [`lease`] is the protocol: pure, under an essay with its rules, its proof and what it does not
 //!   guarantee. [`machine`] is the trait that it implements, [`drive`](mod@drive) what runs it.
 //! * [`stores`] has the alternatives, and the suite that each of them passes.
+//! * [`elections`] has the classic elections, and [`lab`] runs them as processes on real sockets.
 //! * [`prove`](mod@prove) tries it all on a store of yours, [`sim`] in simulated worlds.
 //! * [`run`](mod@run) is the program; the README shows how to use it, and the library.
 
@@ -21,6 +22,7 @@ pub mod history;
 pub mod http;
 pub mod instance;
 pub mod jobs;
+pub mod lab;
 pub mod lease;
 pub mod log;
 pub mod machine;

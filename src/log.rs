@@ -28,7 +28,17 @@ pub use line::{Format, Style, one_line};
 use spool::Spool;
 
 /// Crates that talk about every frame they send or every call that fails. They are never heard.
-const NOISE: [&str; 7] = ["gcloud_sdk", "h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+const NOISE: [&str; 9] = [
+    "gcloud_sdk",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "rustls",
+    "tokio_tungstenite",
+    "tonic",
+    "tower",
+    "tungstenite",
+];
 
 /// How long the last lines may take to be read at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -63,6 +73,12 @@ impl Filter {
     fn parse(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
         let quiet = NOISE.map(|noise| format!("{noise}=off")).join(",");
         EnvFilter::builder().parse(format!("{},{quiet}", self.0))
+    }
+}
+
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
     }
 }
 

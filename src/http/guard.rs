@@ -39,14 +39,18 @@ pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next:
     let trace = trace_id(request.headers());
     let span = tracing::debug_span!("request", traceID = trace);
     let mut response = answer(&site, request, next).instrument(span).await;
-    let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
+    shield(&mut response);
     if let Ok(trace) = trace.try_into() {
-        headers.insert(TRACE, trace);
+        response.headers_mut().insert(TRACE, trace);
     }
     response
+}
+
+/// Leaves a browser nothing to misunderstand.
+pub(crate) fn shield(response: &mut Response) {
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
 }
 
 async fn answer(site: &Site, request: Request, next: Next) -> Response {
@@ -68,7 +72,7 @@ async fn answer(site: &Site, request: Request, next: Next) -> Response {
 }
 
 /// Whether a browser sent a request that does more than look, on behalf of some other site.
-fn is_cross_site(request: &Request) -> bool {
+pub(crate) fn is_cross_site(request: &Request) -> bool {
     let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
     !request.method().is_safe() && !matches!(site, None | Some(b"same-origin" | b"none"))
 }

@@ -6,7 +6,7 @@
 
 mod api;
 mod gate;
-mod guard;
+pub(crate) mod guard;
 mod health;
 mod metrics;
 mod page;
@@ -106,8 +106,14 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
 pub async fn stand_in(listener: &TcpListener, why: watch::Receiver<String>) -> Infallible {
     let absent = move || async move { Problem::unavailable(why.borrow().as_str()) };
     let router = Router::new().route("/.well-known/live", get(health::live)).fallback(absent);
+    listen(listener, &router).await
+}
+
+/// Serves `router` until it is dropped, with the limits of an instance. Connections that become
+/// something else than HTTP are no longer counted.
+pub(crate) async fn listen(listener: &TcpListener, router: &Router) -> Infallible {
     let (ending, _) = watch::channel(false);
-    accept(listener, &router, &mut JoinSet::new(), &ending).await
+    accept(listener, router, &mut JoinSet::new(), &ending).await
 }
 
 fn router(site: Arc<Site>) -> Router {
@@ -166,8 +172,9 @@ async fn converse(stream: TcpStream, router: Router, mut ending: watch::Receiver
         .header_read_timeout(SLOWEST_HEAD)
         .max_buf_size(LARGEST_HEAD)
         .max_headers(MOST_HEADERS);
-    let mut connection =
-        pin!(protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut connection = pin!(
+        protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).with_upgrades()
+    );
     let closed = tokio::select! {
         closed = connection.as_mut() => Some(closed),
         _ = ending.wait_for(|ending| *ending) => None,

@@ -32,6 +32,7 @@ mod history;
 mod http;
 mod http_jobs;
 mod instance;
+mod lab;
 mod log;
 mod looks;
 mod model;
