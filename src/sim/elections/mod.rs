@@ -9,6 +9,7 @@
 mod laws;
 mod network;
 mod storm;
+mod story;
 mod weather;
 mod world;
 
