@@ -391,9 +391,10 @@ fn the_command_of_a_process_that_is_killed_ends_before_another_begins() {
 }
 
 #[test]
-fn a_command_that_is_asked_for_is_given_up() {
+fn a_command_whose_leader_steps_down_is_lost_however_it_ends() {
     let place = Place::new();
-    let first = place.start("5s", &["--name", "first"], SAYS);
+    let polite = SAYS.replace("trap '' TERM", "trap 'exit 0' TERM");
+    let first = place.start("5s", &["--name", "first"], &polite);
     let term = place.wait("the first leads", "said", Place::last_term);
     let _second = place.start("5s", &["--name", "second", "--restart"], SAYS);
     let end = now() + PATIENCE;
