@@ -3,6 +3,7 @@
 mod exec;
 mod flags;
 mod jobs;
+mod sim;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -23,13 +24,13 @@ use tenure::jobs::command::warden;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
-use tenure::sim;
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
 use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
+use sim::Sim;
 
 /// Most instances of one `tenure prove`.
 const MOST_INSTANCES: u16 = 100;
@@ -161,16 +162,6 @@ struct Prove {
     settings: Settings,
 }
 
-#[derive(Debug, Args)]
-struct Sim {
-    /// How many worlds
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: u64,
-    /// The seed of the first world
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    first: u64,
-}
-
 impl Cli {
     /// Does what was asked. The exit code of what went well.
     pub(crate) fn run(self) -> Result<u8, Failure> {
@@ -217,14 +208,7 @@ impl Cli {
                 }
                 if report.holds() { Ok(()) } else { Err(Failure::Other("the proof failed".to_owned())) }
             }
-            Command::Sim(Sim { seeds, first }) => {
-                let report = sim::run(first, seeds);
-                print(&report.to_string())?;
-                match report.violations {
-                    0 => Ok(()),
-                    count => Err(Failure::Other(format!("{count} of {seeds} worlds broke the law"))),
-                }
-            }
+            Command::Sim(sim) => sim.run(),
             Command::Warden(Ward { dir, command }) => wait(async {
                 let guarded = warden::guard(dir, command).await;
                 guarded.map_err(|error| Failure::Other(format!("only `tenure run` starts a warden: {error}")))
