@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -301,8 +302,9 @@ fn the_streams_are_those_of_the_command() {
     let place = Place::new();
     let script = "cat; printf 'no end' >&2; [ -t 0 ] || exit 5";
     // A port of the environment is the command's.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = place.exec(LONG, &[], &["sh", "-c", script]);
-    command.env("PORT", "1").env("APP_PORT", "1");
+    command.env("PORT", taken.local_addr().unwrap().port().to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
