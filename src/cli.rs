@@ -1,5 +1,6 @@
 //! The command line.
 
+mod exec;
 mod flags;
 mod jobs;
 mod sim;
@@ -26,6 +27,7 @@ use tenure::prove::{self, Proof};
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
+use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
 use sim::Sim;
@@ -34,6 +36,8 @@ use sim::Sim;
 const MOST_INSTANCES: u16 = 100;
 /// Most jobs of one `tenure prove`.
 const MOST_PROVED: u16 = 1000;
+/// The exit code for a command line that cannot be understood.
+const MISUSED: u8 = 2;
 /// How long a request of a command may take at least: no lease hangs on it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long requests that nobody waits for any more may take to end.
@@ -68,6 +72,10 @@ enum Command {
     Nodes(Shape),
     /// Ask the leader of a job to give it to another instance
     StepDown(StepDown),
+    /// Run a command only while this process leads a job
+    Exec(Exec),
+    /// End well only if a term leads its job
+    Check(Check),
     /// Try the store, run instances on it, hurt them, and check that no job ever has two leaders
     Prove(Prove),
     /// Run simulated instances in simulated worlds, one for each seed
@@ -155,9 +163,11 @@ struct Prove {
 }
 
 impl Cli {
-    /// Does what was asked.
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        match self.command.unwrap_or(Command::Run(self.settings)) {
+    /// Does what was asked. The exit code of what went well.
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        let done = match self.command.unwrap_or(Command::Run(self.settings)) {
+            Command::Exec(exec) => return exec.run(),
+            Command::Check(check) => check.run(),
             Command::Run(settings) => {
                 let config = load(&settings)?;
                 start_log(&config, Destination::Stdout);
@@ -211,7 +221,20 @@ impl Cli {
                     Output::Json => print(&json(&shown)),
                 }
             }
-        }
+        };
+        done.map(|()| 0)
+    }
+}
+
+/// Says what is wrong with the command line, or what it asked about itself. The exit code for that.
+pub(crate) fn refuse(error: &clap::Error) -> u8 {
+    // A reader that has seen enough is no failure.
+    drop(error.print());
+    let of_exec = std::env::args_os().nth(1).is_some_and(|command| command == "exec");
+    match error.use_stderr() {
+        true if of_exec => Failure::OF_EXEC,
+        true => MISUSED,
+        false => 0,
     }
 }
 

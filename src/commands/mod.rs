@@ -1,6 +1,7 @@
 //! Commands that do one thing and end, without an instance of their own. One file a command.
 
-mod hand;
+pub mod check;
+pub(crate) mod hand;
 pub mod history;
 pub mod lookup;
 pub mod next;

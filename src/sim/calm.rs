@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::court::{Article, Verdict};
 use super::weather::Fault;
 use super::world::{Event, World};
-use crate::lease::Balance;
+use crate::lease::{Balance, Input};
 use crate::time::Instant;
 
 impl World {
@@ -16,6 +16,7 @@ impl World {
         for index in 0..self.crew.len() {
             self.crew[index].cut = (Instant::LONG_AGO, Instant::LONG_AGO);
             self.resume(self.whom(index))?;
+            self.deliver(self.whom(index), Input::Jobs(self.jobs.clone()))?;
             self.schedule(Duration::ZERO, Event::Start(index));
         }
         self.schedule(self.weather.quiet, Event::Judge);

@@ -42,6 +42,11 @@ const MISCHIEF: u32 = 12;
 impl World {
     /// The machine says that `who` leads.
     pub(super) fn lead(&mut self, who: usize, job: usize, term: Term, row: Lease) -> Verdict {
+        let name = &self.jobs[job];
+        let knows = self.crew[who].process.as_ref().is_some_and(|process| process.listed.contains(name));
+        self.court.require(Article::Manners, knows, || {
+            format!("told to lead job {job}, which is not on its list")
+        })?;
         let desk = desk_of(&mut self.crew, who, job);
         self.court.require(Article::Manners, desk.led.is_none() && desk.launch.is_none(), || {
             format!("told twice to lead job {job}")

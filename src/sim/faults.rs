@@ -37,6 +37,7 @@ impl World {
             Fault::Outage => (0..self.crew.len()).for_each(|index| self.cut(index, lasting)),
             Fault::Jump => return self.jump(victim),
             Fault::Wish => return self.wish(),
+            Fault::Revise => return self.revise(victim),
             Fault::Wipe => self.wipe(victim, lasting),
             Fault::Rollback => self.store.roll_back(),
             Fault::Clone => self.twin(victim),
@@ -194,6 +195,13 @@ impl World {
         let wishes = RowWrite::Cluster(Cluster { wishes: cluster.wishes + 1, ..cluster });
         self.store.commit(self.now, &[Write { base: version, row }, Write { base, row: wishes }]);
         Ok(())
+    }
+
+    /// An instance gets another list of jobs, which lacks some.
+    fn revise(&mut self, index: usize) -> Verdict {
+        let random = &mut self.random;
+        let listed = self.jobs.iter().filter(|_| random.u8(..4) > 0).cloned().collect();
+        self.deliver(self.whom(index), Input::Jobs(listed))
     }
 
     /// The store loses everything, and somebody may not see it for a while.

@@ -7,7 +7,7 @@ use super::clock::BootClock;
 use super::coverage::State;
 use super::desk::Desk;
 use crate::lease::{Input, Lease, RequestId};
-use crate::machine::Term;
+use crate::machine::{JobName, Term};
 use crate::time::{Instant, Wall};
 
 /// A host. It outlives its processes.
@@ -46,6 +46,8 @@ pub(super) struct Process {
     pub(super) alarm: Instant,
     /// How far the cluster's clock is ahead of the boot clock.
     pub(super) ahead: i64,
+    /// The jobs that it knows.
+    pub(super) listed: Vec<JobName>,
     /// How often the store had lost everything when it first registered.
     pub(super) met: Option<u32>,
     /// Since when it has been on its way out.
@@ -73,7 +75,8 @@ pub(super) struct Thrift {
 }
 
 impl Process {
-    pub(super) fn new(machine: Lease, jobs: usize, born: Instant) -> Self {
+    pub(super) fn new(machine: Lease, listed: Vec<JobName>, born: Instant) -> Self {
+        let jobs = listed.len();
         Self {
             born,
             machine,
@@ -82,6 +85,7 @@ impl Process {
             pending: BTreeMap::new(),
             alarm: Instant::NEVER,
             ahead: 0,
+            listed,
             met: None,
             draining: None,
             claims: vec![None; jobs],

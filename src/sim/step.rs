@@ -28,6 +28,9 @@ impl World {
         match input {
             Some(input) => {
                 let reason = !matches!(input, Input::Answer { .. });
+                if let Input::Jobs(listed) = &input {
+                    process.listed.clone_from(listed);
+                }
                 process.thrift.allowed += if reason { REQUESTS_A_REASON } else { 0 };
                 process.machine.handle(now, input, &mut outputs);
             }

@@ -93,6 +93,8 @@ pub(super) enum Fault {
     Jump,
     /// A person wants a job to move.
     Wish,
+    /// An instance gets another list of jobs.
+    Revise,
     /// The store loses everything.
     Wipe,
     /// The store is backed up, or is what its last backup was.

@@ -289,7 +289,7 @@ impl World {
         let random = self.random.fork();
         let machine =
             Lease::new(weather.timing, about, weather.balance, weather.traits, self.jobs.clone(), random);
-        instance.process = Some(Process::new(machine, self.jobs.len(), self.now));
+        instance.process = Some(Process::new(machine, self.jobs.clone(), self.now));
         let wall = instance.wall_at(self.now);
         self.step(index, Some(Input::Clock(wall)))
     }

@@ -32,6 +32,7 @@ fn draw(random: &mut Rng) -> Weather {
         0 => edge::sharpen(&mut weather, random),
         1 => lose(&mut weather, random),
         2 => weather.faults.push((Fault::Freeze, weather.timing.ttl * pick(random, &[3, 10]))),
+        3 => weather.faults.push((Fault::Revise, weather.timing.ttl * pick(random, &[1, 3, 10]))),
         _ => {}
     }
     weather
