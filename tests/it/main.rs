@@ -21,6 +21,7 @@ mod datastore;
 #[cfg(feature = "datastore")]
 mod emulator;
 mod failover;
+mod faults;
 mod fire;
 mod fleet;
 mod folder;
