@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
 
 use rustix::process::{Resource, Signal, getuid};
-use tenure::time::Instant;
 
 use super::resources::limit;
 use super::scene::{BRISK, Scene};
@@ -22,7 +21,7 @@ fn fill(scene: &Scene, process: &str) {
 fn begin(words: &[&str], instances: usize) -> (Scene, String, u64) {
     let mut scene = Scene::new(&Place::Sqlite, BRISK, 2);
     for number in 0..instances {
-        scene.fleet.start_by(words, &format!("node-{number}"), &[]);
+        scene.start_by(words, &format!("node-{number}"), &[]);
         scene.lead();
     }
     let (leader, term) = scene.begun(instances);
@@ -104,8 +103,8 @@ fn a_store_file_that_is_deleted_or_replaced_under_its_users_stops_them() {
         for suffix in ["-wal", "-shm"] {
             fs::remove_file(scene.fleet.path(&format!("tenure.db{suffix}"))).unwrap_or_default();
         }
-        scene.fleet.start();
-        scene.fleet.start();
+        scene.start();
+        scene.start();
         scene.go_on();
     });
 }
@@ -127,7 +126,6 @@ fn a_store_that_becomes_read_only_stops_nobody_and_lets_nobody_begin() {
     scene.go_on();
     assert_eq!(scene.leader(), before);
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-    let newcomer = scene.fleet.start();
-    scene.said(&newcomer, "instance.registered", Instant::LONG_AGO);
+    scene.start();
     scene.judge();
 }

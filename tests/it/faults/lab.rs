@@ -78,7 +78,7 @@ impl Lab {
             let (enter, address) = (self.enter(instance), format!("10.77.0.1{instance}"));
             let words: Vec<_> = enter.iter().map(String::as_str).collect();
             let env = [("TENURE_LISTEN", address.as_str()), ("DATASTORE_EMULATOR_HOST", &inside)];
-            scene.fleet.start_by(&words, &format!("node-{instance}"), &env);
+            scene.start_by(&words, &format!("node-{instance}"), &env);
             scene.lead();
         }
         scene.begun(INSTANCES);
@@ -110,7 +110,8 @@ impl Lab {
 
     /// The words that put a command to where an instance is.
     fn enter(&self, instance: usize) -> [String; 4] {
-        let net = format!("--net=/proc/{}/root/run/netns/n{instance}", self.0.id());
+        let root = format!("/proc/{}/root", self.0.id());
+        let net = format!("--net={root}/run/netns/n{instance}");
         ["nsenter".to_owned(), self.user(), net, "--preserve-credentials".to_owned()]
     }
 

@@ -23,10 +23,10 @@ fn boot_clocks_that_count_from_other_boots_make_no_difference() {
         for (name, days) in [("old", 1000), ("young", 10)] {
             let ahead = (days * 24 * 3600).to_string();
             let clocks = ["--boottime", &ahead, "--monotonic", &ahead];
-            scene.fleet.start_by(&[&enter[..], &clocks].concat(), name, &[]);
+            scene.start_by(&[&enter[..], &clocks].concat(), name, &[]);
             scene.lead();
         }
-        scene.fleet.start();
+        scene.start();
         let (mut leader, mut term) = scene.begun(3);
         for _ in 0..2 {
             scene.kill(&leader);

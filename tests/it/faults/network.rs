@@ -37,7 +37,7 @@ impl Networked {
     pub(super) fn join(&mut self, store: &str) {
         let proxy = Proxy::new(store);
         let env = [("DATASTORE_EMULATOR_HOST", proxy.address.as_str())];
-        self.scene.fleet.start_with(&format!("node-{}", self.proxies.len()), &env);
+        self.scene.start_by(&[], &format!("node-{}", self.proxies.len()), &env);
         self.proxies.push(proxy);
         self.scene.lead();
     }
@@ -54,15 +54,13 @@ impl Networked {
     }
 }
 
-/// Plays a scenario on each emulator in each of these moods.
+/// Plays a scenario in each of these moods, on one emulator after the other.
 pub(super) fn in_moods(moods: &[Mood], scenario: impl Fn(&str, Mood) + Sync) {
     let _share = share();
-    let ways: Vec<_> = emulators()
-        .into_iter()
-        .flat_map(|place| moods.iter().map(move |mood| (place.clone(), *mood)))
-        .collect();
+    let stores = emulators();
+    let ways: Vec<_> = stores.iter().cycle().zip(moods).collect();
     play(&ways, |(place, mood)| match place {
-        Place::Emulator(store) => scenario(store, *mood),
+        Place::Emulator(store) => scenario(store, **mood),
         Place::Sqlite => unreachable!("it has no network"),
     });
 }
@@ -195,7 +193,7 @@ fn jobs_are_handed_over_where_no_wake_up_arrives() {
             let mut scene = Scene::new(place, CALM, 2);
             let url = format!("http://{address}");
             for name in ["one", "two"] {
-                scene.fleet.start_with(name, &[("TENURE_ADVERTISE", &url)]);
+                scene.start_by(&[], name, &[("TENURE_ADVERTISE", &url)]);
                 scene.lead();
             }
             scene.begun(2);

@@ -104,7 +104,7 @@ fn instances_that_are_all_killed_at_one_moment_go_on_when_they_are_started_again
         for _ in 0..2 {
             scene.fleet.nodes.iter().for_each(|node| node.signal(Signal::KILL));
             scene.fleet.nodes.clear();
-            (0..3).for_each(|_| drop(scene.fleet.start()));
+            (0..3).for_each(|_| drop(scene.start()));
             scene.go_on();
         }
         assert!(scene.leader().1 > term);
@@ -122,7 +122,7 @@ fn a_rolling_restart_under_load_cuts_no_run_off() {
             scene.fleet.node(&process).signal(Signal::TERM);
             let status = scene.bury(&process);
             assert!(status.success(), "{status}");
-            scene.fleet.start();
+            scene.start();
             scene.go_on();
         }
         let lines = scene.fleet.lines();

@@ -51,10 +51,10 @@ fn a_leader_that_hardly_gets_the_processor_breaks_no_law() {
     let processor = processor();
     play(&Place::all(), |place| {
         let mut scene = Scene::new(place, BRISK, 2);
-        scene.fleet.start_by(&["chrt", "--idle", "0", "taskset", "-c", &processor], "starved", &[]);
+        scene.start_by(&["chrt", "--idle", "0", "taskset", "-c", &processor], "starved", &[]);
         scene.lead();
-        scene.fleet.start();
-        scene.fleet.start();
+        scene.start();
+        scene.start();
         scene.begun(3);
         let hog = Hog::start(&processor);
         sleep(BRISK * 4);

@@ -24,6 +24,7 @@ pub(super) struct Scene {
     recorder: Recorder,
     failover: Duration,
     jobs: Vec<String>,
+    born: usize,
 }
 
 impl Scene {
@@ -48,16 +49,52 @@ impl Scene {
             writeln!(text, "[[job]]\n{job}").unwrap();
         }
         let fleet = Fleet::of(&format!("{}ms", failover.as_millis()), &format!("{text}{more}"));
-        Self { fleet: place.hold(fleet), recorder, failover, jobs }
+        Self { fleet: place.hold(fleet), recorder, failover, jobs, born: 0 }
     }
 
     /// Starts so many instances, the first of which leads everything. Returns who that is, and the term.
     pub(super) fn begin(&mut self, instances: usize) -> (String, u64) {
         for _ in 0..instances {
-            self.fleet.start();
+            self.start();
             self.lead();
         }
         self.begun(instances)
+    }
+
+    /// Starts one more instance.
+    pub(super) fn start(&mut self) -> String {
+        self.born += 1;
+        self.start_by(&[], &format!("node-{}", self.born), &[])
+    }
+
+    /// Starts one more by way of another program, with more of an environment. As a supervisor would,
+    /// starts it again where the machine is too busy for a store to be opened in time.
+    pub(super) fn start_by(&mut self, words: &[&str], name: &str, env: &[(&str, &str)]) -> String {
+        loop {
+            let process = self.fleet.start_by(words, name, env);
+            if self.registers(&process) {
+                return process;
+            }
+            self.fleet.remove(&process);
+        }
+    }
+
+    /// Waits until an instance competes, and tells whether it does not end before.
+    fn registers(&mut self, process: &str) -> bool {
+        let end = now() + PATIENCE;
+        loop {
+            let known = |line: &Line| line.is("instance.registered") && line.process == process;
+            if self.fleet.lines().iter().any(known) {
+                return true;
+            }
+            let mut nodes = self.fleet.nodes.iter_mut();
+            let node = nodes.find(|node| node.name == process).unwrap();
+            if node.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(now() < end, "{process} does not register: {:#?}", self.last_words());
+            sleep(EVERY / 30);
+        }
     }
 
     /// Waits until somebody leads each job.

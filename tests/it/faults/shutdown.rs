@@ -58,7 +58,7 @@ fn a_second_signal_ends_an_instance_at_once_with_all_that_it_started() {
     everywhere(|place| {
         for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
             let mut scene = stubborn(place, LONG);
-            let leader = scene.fleet.start_by(&NOTED, "hasty", &[("TENURE_GRACE", "5s")]);
+            let leader = scene.start_by(&NOTED, "hasty", &[("TENURE_GRACE", "5s")]);
             scene.begun(1);
             works(&scene);
             let told = now();
@@ -69,7 +69,7 @@ fn a_second_signal_ends_an_instance_at_once_with_all_that_it_started() {
             let words = read_to_string(scene.fleet.path("last-words")).unwrap();
             assert!(words.contains("stopped at once by a second signal"), "{words}");
             assert_all_end_soon(&scene.fleet);
-            scene.fleet.start();
+            scene.start();
             scene.go_on();
             scene.judge();
         }
@@ -112,7 +112,7 @@ fn instances_that_are_all_told_to_stop_at_one_moment_leave_nothing_half_done() {
             assert!(status.success(), "{process}: {status}");
         }
         let stopped = now();
-        scene.fleet.start();
+        scene.start();
         scene.go_on();
         let since = scene.fleet.lines().into_iter().filter(|line| line.at > stopped);
         assert_eq!(count(&since.collect::<Vec<_>>(), "occurrence.unknown"), 0);

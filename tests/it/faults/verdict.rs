@@ -141,3 +141,71 @@ impl Evidence<'_> {
 fn stamp(line: &Line) -> u64 {
     line.text("ts").parse().unwrap()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::fleet::now;
+
+    /// What is logged of a job: an event, at a moment, under a term, about a run that is named like its
+    /// due time.
+    fn line(event: &str, ts: u64, term: u64, run: &str) -> Line {
+        let json = json!({
+            "event": event, "ts": ts.to_string(), "job": "job", "term": term, "run": run, "due": run,
+        });
+        Line { at: now(), process: format!("leader of term {term}"), json }
+    }
+
+    fn launch(term: u64, run: &str) -> Launch {
+        Launch { at: now(), job: "job".to_owned(), term, run: run.to_owned() }
+    }
+
+    /// Accounts of runs, the oldest first, so many intervals after the start.
+    fn ledger(accounts: &[(i64, &str, &str)]) -> Ledger {
+        let account = |(place, fate, run): &(i64, &str, &str)| {
+            let after = EVERY * u32::try_from(*place).unwrap();
+            let due = jiff::Timestamp::UNIX_EPOCH + after;
+            json!({ "due": due.to_string(), "last": due.to_string(), "count": 1, "fate": fate, "run": run })
+        };
+        let accounts: Vec<_> = accounts.iter().rev().map(account).collect();
+        Ledger::read(&json!({ "job": "job", "open": null, "problems": [], "accounts": accounts }))
+    }
+
+    fn holds(lines: &[Line], launches: &[Launch], accounts: &[(i64, &str, &str)]) -> bool {
+        catch_unwind(|| Evidence { lines, launches }.judge(&[ledger(accounts)])).is_ok()
+    }
+
+    #[test]
+    fn every_offence_is_found_and_the_innocent_go_free() {
+        let lines = [
+            line("lease.acquired", 10, 1, ""),
+            line("occurrence.started", 11, 1, "a"),
+            line("lease.acquired", 20, 2, ""),
+            line("occurrence.started", 21, 2, "b"),
+        ];
+        let launches = [launch(1, "a"), launch(2, "b")];
+        let accounts = [(0, "ran", "a"), (1, "ran", "b")];
+        assert!(holds(&lines, &launches, &accounts));
+        let [first, second] = launches.clone();
+        assert!(
+            holds(&lines, &[second.clone(), first.clone()], &accounts),
+            "it began before, and came after"
+        );
+
+        assert!(!holds(&lines, &[first.clone(), first.clone(), second.clone()], &accounts), "twice");
+        let late = [&lines[..], &[line("occurrence.started", 22, 1, "c")]].concat();
+        assert!(!holds(&late, &launches, &accounts), "begun under an old term");
+        let unseen = [second, launch(1, "d")];
+        assert!(!holds(&lines, &unseen, &[(0, "ran", "b"), (1, "ran", "d")]), "nobody says when it began");
+        let stolen = [&lines[..], &[Line { process: "another".to_owned(), ..lines[2].clone() }]].concat();
+        assert!(!holds(&stolen, &launches, &accounts), "one term, two leaders");
+        assert!(!holds(&lines, &launches, &[(0, "ran", "a"), (2, "ran", "b")]), "a due time without account");
+        assert!(!holds(&lines, &launches, &[(0, "ran", "a"), (0, "ran", "b")]), "one with two");
+        assert!(!holds(&lines, &launches, &[(0, "ran", "a"), (1, "missed", "")]), "launched, no account");
+        assert!(!holds(&lines, &[first], &accounts), "an account of what never was");
+    }
+}
