@@ -79,6 +79,7 @@ mod members;
 mod messages;
 pub(crate) mod placement;
 mod recall;
+mod revising;
 mod seat;
 mod session;
 mod timing;
@@ -161,7 +162,8 @@ pub struct Lease {
     plan: Plan,
     /// Hash of the list of jobs.
     placement: String,
-    /// Sorted; `seats` runs parallel.
+    /// Sorted; `seats` runs parallel. Those that left the list stay: somebody who does not know may yet hand
+    /// them over.
     jobs: Vec<JobName>,
     seats: Vec<Seat>,
 
@@ -228,6 +230,7 @@ impl Machine for Lease {
             Input::Launch(launch) => self.launch(now, launch, out),
             Input::Ended { job, run, end } => self.ended(now, &job, run, end, out),
             Input::Clock(wall) => self.set_clock(now, wall, out),
+            Input::Jobs(jobs) => self.revise(now, jobs, out),
             Input::Drain => self.drain(now, out),
         }
         self.tick(now, out);
@@ -280,7 +283,6 @@ impl Lease {
     ) -> Self {
         jobs.sort_unstable();
         jobs.dedup();
-        let listed = jobs.iter().flat_map(|job| [job.as_str(), "\0"]).collect::<String>();
         Self {
             timing,
             about,
@@ -300,7 +302,7 @@ impl Lease {
             settled: None,
             members: Members::new(),
             plan: Plan::default(),
-            placement: format!("{:016x}", placement::hash(listed.as_bytes())),
+            placement: placement::of_list(jobs.iter()),
             seats: jobs.iter().map(|_| Seat::new()).collect(),
             jobs,
             next_id: 0,
@@ -341,9 +343,12 @@ impl Lease {
         self.life().map(|life| life.horizon)
     }
 
-    /// All jobs, as this instance knows them at `now`.
+    /// All jobs, as this instance knows them at `now`: those on its list, and those that it has yet to give
+    /// up.
     pub fn seats(&self, now: Instant) -> impl Iterator<Item = SeatView> {
-        self.jobs.iter().zip(&self.seats).enumerate().map(move |(index, (job, seat))| SeatView {
+        let seats = self.jobs.iter().zip(&self.seats).enumerate();
+        let seats = seats.filter(|(_, (_, seat))| !seat.retired || seat.told.is_some());
+        seats.map(move |(index, (job, seat))| SeatView {
             job: job.clone(),
             row: seat.row.clone(),
             until: self.term_led(index, now).and_then(|_| self.horizon()),

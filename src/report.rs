@@ -195,7 +195,7 @@ impl Job {
             term: row.term,
             since: (row.term > Term::default()).then_some(row.since),
             horizon: None,
-            last: row.cursor.as_ref().map(Last::from),
+            last: row.cursor.as_ref().filter(|cursor| !cursor.is_mark()).map(Last::from),
             next: None,
             next_in: None,
             paused: row.orders.is_paused(),

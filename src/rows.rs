@@ -95,7 +95,8 @@ pub struct Lease {
     pub orders: Orders,
     /// To whom a person wants it to go.
     pub wish: Option<Wish>,
-    /// The membership (its hash) at which the job was placed where it is; while that lasts, it stays.
+    /// The membership and the jobs (their hash) at which the job was placed where it is; while they last, it
+    /// stays.
     pub placed: Option<String>,
 }
 

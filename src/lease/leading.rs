@@ -15,9 +15,15 @@ use crate::stores::{Outcome, Version};
 use crate::time::Instant;
 
 impl Lease {
-    /// The term at which this instance leads the job of a seat: the newest row names this life, was
-    /// not surrendered, and the horizon has not passed.
+    /// The term at which this instance leads the job of a seat: it is named, and the job is on its list or
+    /// was when it began to lead it.
     pub(super) fn term_led(&self, seat: usize, now: Instant) -> Option<Term> {
+        let Seat { retired, told, .. } = &self.seats[seat];
+        self.term_named(seat, now).filter(|_| !retired || told.is_some())
+    }
+
+    /// The term at which the newest row names this life, was not surrendered, and the horizon has not passed.
+    fn term_named(&self, seat: usize, now: Instant) -> Option<Term> {
         match &self.session {
             Session::Live(live) if now < live.horizon && self.seats[seat].names(live.me) => {
                 Some(self.seats[seat].row.term)
@@ -119,7 +125,7 @@ impl Lease {
         if let Some(row) = seat.restore().filter(|_| seat.known.is_some() && !seat.surrendering()) {
             return Some(Writing { row, successor: None });
         }
-        if seat.surrendering() || self.term_led(index, now).is_some() {
+        if seat.surrendering() || self.term_named(index, now).is_some() {
             self.compose_as_leader(index, me, now, out)
         } else {
             self.compose_claim(index, me, now)
@@ -136,6 +142,8 @@ impl Lease {
         let seat = &mut self.seats[index];
         if self.draining {
             seat.exit = Some(Exit::Drain);
+        } else if seat.retired {
+            seat.exit = Some(Exit::Retired);
         } else if let Some(Wish::StepDown { to }) = seat.row.wish {
             seat.exit = Some(Exit::Wish(to));
         }
@@ -145,7 +153,7 @@ impl Lease {
         }
         let Some(exit) = seat.exit else { return seat.report().map(keep) };
         if seat.work.is_some() {
-            if !seat.winding && exit != Exit::Balance {
+            if !seat.winding && matches!(exit, Exit::Wish(_) | Exit::Drain) {
                 seat.winding = true;
                 out.push(Output::Wind { job: self.jobs[index].clone() });
             }
@@ -166,14 +174,18 @@ impl Lease {
                 out.push(Output::Note(Note::Unwilling { job: self.jobs[index].clone(), to }));
                 return Some(keep(seat.decline()));
             }
-            (Exit::Balance | Exit::Wish(_), Some(_)) | (Exit::Drain, _) => {}
+            (Exit::Balance | Exit::Wish(_), Some(_)) | (Exit::Drain | Exit::Retired, _) => {}
         }
         let name = successor.and_then(|id| Some((id, self.members.row(id)?.name.clone())));
         let hand = self.hand(me, now);
         let row = self.seats[index].give(name.as_ref().map(|(id, name)| (*id, name.as_str())), hand);
         // From here on this instance leads the job no more, whatever becomes of the write.
         self.seats[index].surrendered = self.seats[index].version();
-        let why = name.map_or(Ending::Released, |(_, name)| Ending::HandedOver(name));
+        let why = match name {
+            Some((_, name)) => Ending::HandedOver(name),
+            None if exit == Exit::Retired => Ending::Retired,
+            None => Ending::Released,
+        };
         self.announce(index, now, &why, out);
         Some(Writing { row, successor })
     }
@@ -183,6 +195,8 @@ impl Lease {
             Exit::Wish(Some(to)) => Some(to),
             Exit::Wish(None) => self.plan.best_but(&self.jobs[index], me),
             Exit::Balance | Exit::Drain => self.plan.owner(index),
+            // Whoever has the same list does not know it either.
+            Exit::Retired => None,
         };
         choice.filter(|to| *to != me && self.plan.crew().contains(to) && self.members.row(*to).is_some())
     }
@@ -190,7 +204,8 @@ impl Lease {
     /// The write that takes a free job, when it is our turn.
     fn compose_claim(&mut self, index: usize, me: Incarnation, now: Instant) -> Option<Writing> {
         let seat = &self.seats[index];
-        if self.draining || self.settling.is_some() || seat.work.is_some() || !self.is_free(index) {
+        let idle = seat.retired || self.draining || self.settling.is_some() || seat.work.is_some();
+        if idle || !self.is_free(index) {
             self.seats[index].free = None;
             return None;
         }

@@ -383,13 +383,13 @@ impl Lease {
         i64::try_from(self.timing.heartbeat.as_nanos()).unwrap_or(i64::MAX).max(SMALL_SKEW_NS)
     }
 
-    fn replan(&mut self) {
+    pub(super) fn replan(&mut self) {
         let mut crew: Vec<_> =
             self.members.crew(&self.placement).filter(|id| !self.past.contains(id)).collect();
         crew.extend(self.incarnation().filter(|_| !self.draining));
         crew.sort_unstable();
         if crew != self.plan.crew() {
-            self.plan = super::Plan::new(self.jobs.iter(), crew);
+            self.plan = super::Plan::new(self.listed(), crew);
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Input {
     },
     /// What the wall clock shows now. Told at the start and whenever it jumps.
     Clock(Wall),
+    /// These are the jobs from now on. What is led and not among them is given up between two runs.
+    Jobs(Vec<JobName>),
     /// Give everything away and stop.
     Drain,
 }
@@ -149,6 +151,8 @@ pub enum Ending {
     HandedOver(String),
     /// It was given up with nobody to take it.
     Released,
+    /// It was given up, because it is on the list no more.
+    Retired,
 }
 
 /// Why a cursor must not move.

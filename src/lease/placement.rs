@@ -7,6 +7,9 @@
 
 use crate::machine::{Incarnation, JobName};
 
+/// No index into a crew.
+const NOBODY: u32 = u32::MAX;
+
 /// Who should lead each job.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
@@ -14,27 +17,37 @@ pub(super) struct Plan {
     crew: Vec<Incarnation>,
     /// For each job, whose it is: an index into `crew`.
     owners: Vec<u32>,
-    /// Hash of the crew.
+    /// Hash of the crew and the jobs.
     hash: String,
 }
 
 impl Plan {
-    /// The plan for `jobs` and a sorted `crew`.
-    pub(super) fn new<'a>(jobs: impl ExactSizeIterator<Item = &'a JobName>, crew: Vec<Incarnation>) -> Self {
-        let (share, mut rest) = (jobs.len() / crew.len().max(1), jobs.len() % crew.len().max(1));
+    /// The plan for `jobs`, sorted, and a sorted `crew`. `None` is a job that is nobody's of this crew.
+    pub(super) fn new<'a>(
+        jobs: impl Iterator<Item = Option<&'a JobName>> + Clone,
+        crew: Vec<Incarnation>,
+    ) -> Self {
+        let count = jobs.clone().flatten().count();
+        let (share, mut rest) = (count / crew.len().max(1), count % crew.len().max(1));
         let mut load = vec![0; crew.len()];
-        let mut owners = Vec::with_capacity(if crew.is_empty() { 0 } else { jobs.len() });
+        let mut listed = 0_u64;
+        let mut owners = Vec::with_capacity(if crew.is_empty() { 0 } else { count });
         for job in jobs {
+            let Some(job) = job else {
+                owners.push(NOBODY);
+                continue;
+            };
             let seed = hash(job.as_str().as_bytes());
+            listed = listed.rotate_left(1) ^ seed;
             let room = share + usize::from(rest > 0);
             let best = (0..crew.len()).filter(|&i| load[i] < room).max_by_key(|&i| score(seed, crew[i]));
             if let Some(owner) = best {
                 rest -= usize::from(load[owner] == share);
                 load[owner] += 1;
-                owners.push(u32::try_from(owner).unwrap_or(u32::MAX));
+                owners.push(u32::try_from(owner).unwrap_or(NOBODY));
             }
         }
-        let text = crew.iter().map(Incarnation::to_string).collect::<String>();
+        let text = crew.iter().map(Incarnation::to_string).collect::<String>() + &listed.to_string();
         Self { hash: format!("{:016x}", hash(text.as_bytes())), crew, owners }
     }
 
@@ -43,7 +56,7 @@ impl Plan {
         &self.crew
     }
 
-    /// The crew, in short.
+    /// The crew and the jobs, in short.
     pub(super) fn hash(&self) -> &str {
         &self.hash
     }
@@ -81,6 +94,12 @@ fn score(seed: u64, member: Incarnation) -> (u64, Incarnation) {
     (hash(&bytes), member)
 }
 
+/// What tells one list of jobs from another: instances place jobs on those that have the same.
+pub(crate) fn of_list<'a>(sorted: impl Iterator<Item = &'a JobName>) -> String {
+    let listed = sorted.flat_map(|job| [job.as_str(), "\0"]).collect::<String>();
+    format!("{:016x}", hash(listed.as_bytes()))
+}
+
 /// FNV-1a with a finisher: the same in every version of this program, which the standard
 /// library's hasher does not promise.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
@@ -98,7 +117,7 @@ mod tests {
 
     fn plan(jobs: usize, crew: u128) -> (Vec<JobName>, Plan) {
         let jobs: Vec<_> = (0..jobs).map(|i| JobName::new(&format!("job-{i}")).unwrap()).collect();
-        let plan = Plan::new(jobs.iter(), (1..=crew).map(|i| Incarnation(i << 90)).collect());
+        let plan = Plan::new(jobs.iter().map(Some), (1..=crew).map(|i| Incarnation(i << 90)).collect());
         (jobs, plan)
     }
 
@@ -106,7 +125,7 @@ mod tests {
     fn two_members_lead_one_of_two_jobs_each() {
         for seed in 0..100 {
             let jobs = [JobName::new("go_preacher").unwrap(), JobName::new("scala_preacher").unwrap()];
-            let plan = Plan::new(jobs.iter(), vec![Incarnation(seed), Incarnation(seed + 7)]);
+            let plan = Plan::new(jobs.iter().map(Some), vec![Incarnation(seed), Incarnation(seed + 7)]);
             assert_ne!(plan.owner(0), plan.owner(1));
         }
     }
@@ -126,7 +145,7 @@ mod tests {
     #[test]
     fn a_member_that_leaves_moves_little_but_its_own_jobs() {
         let (jobs, before) = plan(1000, 10);
-        let after = Plan::new(jobs.iter(), before.crew()[1..].to_vec());
+        let after = Plan::new(jobs.iter().map(Some), before.crew()[1..].to_vec());
         let moved = (0..jobs.len()).filter(|&i| before.owner(i) != after.owner(i)).count();
         assert!(moved < 300, "{moved} of 1000 jobs moved, 100 had to");
     }
@@ -139,6 +158,20 @@ mod tests {
             ranks.sort_unstable();
             assert_eq!(ranks, [0, 1, 2, 3, 4]);
         }
+    }
+
+    #[test]
+    fn what_is_nobodys_changes_nothing_for_the_others() {
+        let (jobs, plan) = plan(30, 4);
+        let gone = JobName::new("job-15-gone").unwrap();
+        let mut listed: Vec<_> = jobs.iter().map(Some).collect();
+        listed.insert(7, None);
+        let other = Plan::new(listed.into_iter(), plan.crew().to_vec());
+        assert_eq!(other.owner(7), None);
+        let owners = |plan: &Plan, from: usize| (from..from + 7).map(|i| plan.owner(i)).collect::<Vec<_>>();
+        assert_eq!(owners(&other, 0), owners(&plan, 0));
+        assert_eq!(owners(&other, 8), owners(&plan, 7));
+        assert_ne!(of_list(jobs.iter()), of_list(jobs.iter().chain([&gone])));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Seat {
     pub(super) writing: Option<Writing>,
     /// Since when only a read can tell what the row shows.
     pub(super) unsure: Option<Instant>,
+    /// The job is on the list no more: it is given up between two runs, and never taken.
+    pub(super) retired: bool,
     /// It waits in line to be composed.
     pub(super) queued: bool,
     /// Since when the job has been free.
@@ -59,6 +61,8 @@ pub(super) enum Exit {
     Balance,
     /// To whom a person wants, or to anybody.
     Wish(Option<Incarnation>),
+    /// To anybody, between two runs: the job is on the list no more.
+    Retired,
     /// To anybody: this instance stops.
     Drain,
 }
@@ -91,6 +95,7 @@ impl Seat {
             surrendered: None,
             writing: None,
             unsure: None,
+            retired: false,
             queued: false,
             free: None,
             exit: None,

@@ -37,6 +37,10 @@ impl Narrator {
                         event = "lease.handed_over", %job, node, incarnation, term, to,
                         "Stopping {job} scheduler on node {node}: handed over to {to}"
                     ),
+                    Ending::Retired => tracing::info!(
+                        event = "lease.released", %job, node, incarnation, term,
+                        "Stopping {job} scheduler on node {node}: released, it is configured here no more"
+                    ),
                     Ending::Released => tracing::info!(
                         event = "lease.released", %job, node, incarnation, term,
                         "Stopping {job} scheduler on node {node}: released, nobody else is there to lead it"

@@ -36,7 +36,8 @@ pub struct Cursor {
     pub again: Option<Wall>,
     /// What tells its schedule from others.
     pub schedule: String,
-    /// Where its schedule goes on after it, if a person asked for it and the schedule did not.
+    /// Where its schedule goes on after it, if it is none of its due times: a person asked for a run, or the
+    /// schedule was new then.
     pub extra: Option<Since>,
 }
 
@@ -54,6 +55,11 @@ impl Cursor {
     /// Whether nobody has said yet what became of its due time.
     pub fn is_open(&self) -> bool {
         matches!(self.state, RunState::Started | RunState::Waiting)
+    }
+
+    /// Whether it is no due time: the schedule was new then.
+    pub fn is_mark(&self) -> bool {
+        self.state == RunState::Passed && self.extra.is_some()
     }
 
     /// The entry that says what became of it.

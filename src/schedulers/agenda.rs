@@ -4,24 +4,26 @@
 //! only then it starts. The agenda is where it waits in between, and where it is decided what becomes
 //! of due times for which nothing starts. It is pure: no clock, no I/O.
 
+mod led;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::led::{Led, Past, Step};
+use super::continuous;
 use super::policy::{Orphan, Policy};
 use super::reckoning::{Next, Passed, Watch};
 use super::{Job, Schedule};
 use crate::lease::{End, Launch, Refusal};
 use crate::machine::{JobName, RunId, Term};
-use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState, Since, Verdict};
+use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState, Since};
 use crate::time::Wall;
 
 /// How long an occurrence waits that was refused for a reason that may pass.
 const REFUSED: Duration = Duration::from_millis(100);
 /// A last occurrence that lies further in the future was recorded by a wrong clock.
 const FUTURE: Duration = Duration::from_mins(1);
-/// The shortest time there is.
-const MOMENT: Duration = Duration::from_nanos(1);
 /// How often a run is started whose leaders vanish one after the other: it may be what kills them.
 const MOST_RERUNS: u32 = 3;
 
@@ -34,45 +36,14 @@ const OVERTAKEN: &str = "the next due time came before another attempt";
 #[derive(Debug)]
 pub struct Agenda {
     node: String,
-    jobs: BTreeMap<JobName, (Arc<dyn Schedule>, Policy)>,
+    jobs: Rules,
     led: BTreeMap<JobName, Led>,
     queue: BTreeSet<(Wall, JobName)>,
     random: fastrand::Rng,
 }
 
-/// A job that this instance leads.
-#[derive(Debug)]
-struct Led {
-    term: Term,
-    watch: Watch,
-    orders: Orders,
-    /// The due time of its cursor.
-    last: Option<Wall>,
-    past: Past,
-    step: Step,
-}
-
-/// What was before.
-#[derive(Debug)]
-enum Past {
-    /// Everything is accounted for up to there.
-    Settled(Since),
-    /// A run has started, and what becomes of its due time is not settled.
-    Unsettled(Box<Cursor>),
-}
-
-/// Where its next occurrence stands.
-#[derive(Debug)]
-enum Step {
-    /// In the queue, under this time.
-    Waits(Wall),
-    /// Being recorded.
-    Recording(Box<Launch>),
-    /// Started.
-    Runs(RunId),
-    /// There is none.
-    Rests,
-}
+/// When a job is due, and what becomes of due times that do not go as planned.
+type Rules = BTreeMap<JobName, (Arc<dyn Schedule>, Policy)>;
 
 /// What to launch, and when.
 struct Plan {
@@ -110,9 +81,7 @@ impl Ran {
 impl Agenda {
     /// An agenda for `jobs` on the instance of this name.
     pub fn new(node: String, jobs: &[Job], random: fastrand::Rng) -> Self {
-        let rules = |job: &Job| (job.name.clone(), (Arc::clone(&job.schedule), job.policy));
-        let jobs = jobs.iter().map(rules).collect();
-        Self { node, jobs, led: BTreeMap::new(), queue: BTreeSet::new(), random }
+        Self { node, jobs: rules(jobs), led: BTreeMap::new(), queue: BTreeSet::new(), random }
     }
 
     /// This instance leads `job` from now on, whose row tells what happened before. Returns when the
@@ -124,9 +93,10 @@ impl Agenda {
             _ => Past::Settled(schedule.since(row)),
         };
         self.leave(job);
-        let watch = Watch { began: now, ended: None, pause: row.orders.pause };
+        let watch = Watch { began: now, ended: None, held: None, pause: row.orders.pause };
         let last = row.cursor.as_ref().map(|cursor| cursor.due);
-        self.led.insert(job.clone(), Led { term, watch, orders: row.orders, last, past, step: Step::Rests });
+        let (rest, orders, step) = (Duration::ZERO, row.orders, Step::Rests);
+        self.led.insert(job.clone(), Led { term, watch, rest, orders, last, past, step });
         self.wait(job, now);
         let cursor = row.cursor.as_ref().filter(|cursor| cursor.due > now + FUTURE)?;
         schedule.next(cursor.due)
@@ -137,15 +107,25 @@ impl Agenda {
         let led = self.led.get_mut(job)?;
         let before = std::mem::replace(&mut led.orders, orders);
         led.watch.pause = orders.pause;
-        match led.step {
-            Step::Waits(at) => {
-                self.queue.remove(&(at, job.clone()));
-                self.wait(job, now);
-            }
-            Step::Rests => self.wait(job, now),
-            Step::Recording(_) | Step::Runs(_) => {}
-        }
+        self.wait_anew(job, now);
         Some(before)
+    }
+
+    /// These are the jobs from now on. What runs goes on, and one that is led and is not among them stays
+    /// until it leaves. A schedule that is another one counts from now on.
+    pub fn revise(&mut self, jobs: &[Job], now: Wall) {
+        let mut before = std::mem::replace(&mut self.jobs, rules(jobs));
+        let jobs: Vec<_> = self.led.keys().cloned().collect();
+        for job in jobs {
+            let Some(old) = before.remove(&job) else { continue };
+            let (new, _) = self.jobs.entry(job.clone()).or_insert_with(|| old.clone());
+            if new.fingerprint() != old.0.fingerprint()
+                && let Some(led) = self.led.get_mut(&job)
+            {
+                led.past.change();
+            }
+            self.wait_anew(&job, now);
+        }
     }
 
     /// It does no longer.
@@ -196,7 +176,7 @@ impl Agenda {
                 at: now,
                 state: if plan.runs { RunState::Started } else { RunState::Passed },
                 again: None,
-                schedule: schedule.fingerprint(),
+                schedule: led.attempted(plan.attempt).unwrap_or_else(|| schedule.fingerprint()),
                 extra: plan.extra,
             };
             let launch = Launch { job, cursor, entries: plan.entries, obeyed: plan.obeyed };
@@ -209,7 +189,7 @@ impl Agenda {
     /// It is recorded. What that was, if it is the one that waits for it; its run starts now, if it says
     /// so.
     pub fn grant(&mut self, job: &JobName, run: RunId, now: Wall) -> Option<Launch> {
-        let led = self.led.get_mut(job)?;
+        let ((schedule, _), led) = (self.jobs.get(job)?, self.led.get_mut(job)?);
         let launch = match &led.step {
             Step::Recording(launch) if launch.cursor.run == run => Launch::clone(launch),
             Step::Recording(_) | Step::Waits(_) | Step::Runs(_) | Step::Rests => return None,
@@ -218,11 +198,14 @@ impl Agenda {
         led.last = Some(launch.cursor.due);
         led.orders = led.orders.without(launch.obeyed);
         led.watch.pause = led.orders.pause;
+        if launch.obeyed.verdict.is_some() {
+            led.watch.held = Some(now);
+        }
         if launch.cursor.state == RunState::Started {
             led.past = Past::Unsettled(Box::new(launch.cursor.clone()));
             led.step = Step::Runs(run);
         } else {
-            led.past = Past::Settled(launch.cursor.since());
+            led.past = Past::Settled(schedule.since_cursor(&launch.cursor));
             self.wait(job, now);
         }
         Some(launch)
@@ -230,11 +213,11 @@ impl Agenda {
 
     /// It must not be recorded, for a reason that may pass.
     pub fn refuse(&mut self, job: &JobName, run: RunId, why: Refusal, now: Wall) {
-        let Some(led) = self.led.get_mut(job) else { return };
+        let (Some((schedule, _)), Some(led)) = (self.jobs.get(job), self.led.get_mut(job)) else { return };
         match &led.step {
             Step::Recording(launch) if launch.cursor.run == run => {
                 if why == Refusal::Past {
-                    led.past = Past::Settled(launch.cursor.since());
+                    led.past = Past::Settled(schedule.since_cursor(&launch.cursor));
                 }
                 self.put(job, now + REFUSED);
             }
@@ -245,12 +228,13 @@ impl Agenda {
     /// A run has ended. Returns what is to be recorded of it.
     pub fn ended(&mut self, job: &JobName, cursor: &Cursor, ran: Ran, now: Wall) -> End {
         let end = self.end(job, cursor, ran, now);
-        if let Some(led) = self.led.get_mut(job)
+        if let (Some((schedule, policy)), Some(led)) = (self.jobs.get(job), self.led.get_mut(job))
             && matches!(led.step, Step::Runs(current) if current == cursor.run)
         {
             led.watch.ended = Some(now);
+            led.rest = continuous::rest(policy.backoff, led.rest, now.since(cursor.at));
             let cursor = Cursor { state: end.state, again: end.again, ..cursor.clone() };
-            let settled = Past::Settled(cursor.since());
+            let settled = Past::Settled(schedule.since_cursor(&cursor));
             led.past = if cursor.is_open() { Past::Unsettled(Box::new(cursor)) } else { settled };
             self.wait(job, now);
         }
@@ -269,6 +253,11 @@ impl Agenda {
                 let entry = cursor.entry(Fate::Ran, reason, Some(now));
                 End { state: RunState::Finished, again: None, entry: Some(entry) }
             }
+            // It ran for as long as it could.
+            (Ran::Cut, None) if self.jobs.get(job).is_some_and(|(schedule, _)| schedule.is_continuous()) => {
+                let entry = cursor.entry(Fate::Ran, Ran::Cut.reason(), Some(now));
+                End { state: RunState::Finished, again: None, entry: Some(entry) }
+            }
             (Ran::Badly(_) | Ran::Cut, Some(wait)) => {
                 End { state: RunState::Waiting, again: Some(now + wait), entry: None }
             }
@@ -284,15 +273,20 @@ impl Agenda {
         let ((schedule, policy), led) = (self.jobs.get(job)?, self.led.get(job)?);
         let reckon = |since| schedule.reckon(policy, since, led.watch, now);
         let cursor = match &led.past {
+            Past::Settled(Since::Change(last)) => {
+                return Some(led.mark(Since::Due(schedule.latest(*last, now).0), now));
+            }
             Past::Settled(since) => {
-                let next = reckon(*since);
-                return match led
-                    .extra(*since, now)
-                    .filter(|at| next.as_ref().is_none_or(|next| next.due > *at))
-                {
-                    Some(due) => Some(led.bring_forward(due, *since)),
-                    None => Some(self.follow(next?, Vec::new(), led, now)),
-                };
+                let next = if schedule.is_continuous() { led.go_on(*since) } else { reckon(*since) };
+                let extra = led.extra(*since, now);
+                if let Some(due) = extra.filter(|at| next.as_ref().is_none_or(|next| next.due > *at)) {
+                    return Some(led.bring_forward(due, *since));
+                }
+                if led.last.is_none() && next.as_ref().is_some_and(|next| next.due > now) {
+                    return Some(led.mark(*since, now));
+                }
+                let plan = self.follow(next?, Vec::new(), led, now);
+                return Some(if schedule.is_continuous() { Plan { at: led.rested(), ..plan } } else { plan });
             }
             Past::Unsettled(cursor) => cursor,
         };
@@ -310,7 +304,12 @@ impl Agenda {
             };
         }
         let retry = Plan { at: cursor.again.unwrap_or(now), ..again };
-        match reckon(schedule.since_cursor(cursor)).filter(|next| next.due <= retry.at) {
+        let next = match schedule.since_cursor(cursor) {
+            // What another schedule wanted is brought to its end before this one begins.
+            Since::Change(_) => None,
+            since @ (Since::Birth(_) | Since::Due(_)) => reckon(since),
+        };
+        match next.filter(|next| next.due <= retry.at) {
             None => (!led.orders.is_paused()).then_some(retry),
             Some(next) => {
                 Some(self.follow(next, vec![cursor.entry(Fate::Failed, OVERTAKEN, None)], led, now))
@@ -342,6 +341,18 @@ impl Agenda {
         Plan { at, due: next.due, attempt: 1, runs: next.runs, entries, extra: None, obeyed }
     }
 
+    /// What it waits for has changed, if it does.
+    fn wait_anew(&mut self, job: &JobName, now: Wall) {
+        match self.led.get(job).map(|led| &led.step) {
+            Some(Step::Waits(at)) => {
+                self.queue.remove(&(*at, job.clone()));
+                self.wait(job, now);
+            }
+            Some(Step::Rests) => self.wait(job, now),
+            Some(Step::Recording(_) | Step::Runs(_)) | None => {}
+        }
+    }
+
     fn wait(&mut self, job: &JobName, now: Wall) {
         match self.plan(job, now) {
             Some(plan) => self.put(job, plan.at),
@@ -361,34 +372,8 @@ impl Agenda {
     }
 }
 
-impl Led {
-    /// When a run is due that a person asked for: not in the future, and after everything else.
-    fn extra(&self, since: Since, now: Wall) -> Option<Wall> {
-        let (Since::Birth(after) | Since::Due(after) | Since::Change(after)) = since;
-        let earliest = self.last.unwrap_or(after).max(after) + MOMENT;
-        self.orders.extra.map(|asked| asked.min(now).max(earliest))
-    }
-
-    /// The plan that runs the job at `due`, which its schedule did not ask for.
-    fn bring_forward(&self, due: Wall, since: Since) -> Plan {
-        let obeyed = Orders { extra: self.orders.extra, ..Orders::default() };
-        Plan { at: due, due, attempt: 1, runs: true, entries: Vec::new(), extra: Some(since), obeyed }
-    }
-
-    /// What a person said shall become of a run, or else what the job wants.
-    fn fate_of(&self, cursor: &Cursor, policy: &Policy) -> Orphan {
-        match self.obeys(cursor).verdict {
-            Some(Verdict { rerun: true, .. }) => Orphan::Rerun,
-            Some(Verdict { rerun: false, .. }) => Orphan::Skip,
-            None => policy.on_orphan,
-        }
-    }
-
-    /// The orders that are about a run.
-    fn obeys(&self, cursor: &Cursor) -> Orders {
-        let verdict = self.orders.verdict.filter(|verdict| verdict.run == cursor.run);
-        Orders { verdict, ..Orders::default() }
-    }
+fn rules(jobs: &[Job]) -> Rules {
+    jobs.iter().map(|job| (job.name.clone(), (Arc::clone(&job.schedule), job.policy))).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ const MOMENT: Duration = Duration::from_nanos(1);
 const UNLED: &str = "nobody led the job then";
 const JUMPED: &str = "the clock was set, or the machine slept";
 const PAUSED: &str = "the job was paused";
+const HELD: &str = "the job waited for a person to answer";
 const BUSY: &str = "the run before had not ended";
 
 /// What its leader knows of a job besides its row.
@@ -22,6 +23,8 @@ pub(super) struct Watch {
     pub(super) began: Wall,
     /// When its last run ended.
     pub(super) ended: Option<Wall>,
+    /// Until when it waited for a person to say what becomes of a run whose leader vanished.
+    pub(super) held: Option<Wall>,
     /// When people did not want it to run.
     pub(super) pause: Option<Pause>,
 }
@@ -55,7 +58,9 @@ impl dyn Schedule + '_ {
 
     pub(super) fn since_cursor(&self, cursor: &Cursor) -> Since {
         match cursor.since() {
-            Since::Due(last) if cursor.schedule != self.fingerprint() => Since::Change(last),
+            Since::Due(last) | Since::Birth(last) if cursor.schedule != self.fingerprint() => {
+                Since::Change(last)
+            }
             since @ (Since::Birth(_) | Since::Due(_) | Since::Change(_)) => since,
         }
     }
@@ -108,7 +113,11 @@ impl dyn Schedule + '_ {
         let Some(upto) = give_up.filter(|upto| due <= *upto) else {
             return Some(Next { due, runs: true, passed });
         };
-        let reason = if due <= watch.began { UNLED } else { JUMPED };
+        let reason = match watch.held {
+            Some(until) if due <= until => HELD,
+            _ if due <= watch.began => UNLED,
+            _ => JUMPED,
+        };
         let missed = self.stretch(due, upto, Fate::Missed, reason);
         passed.push(missed);
         Some(match self.next(missed.last).filter(|next| *next <= now) {
@@ -138,7 +147,7 @@ mod tests {
     }
 
     fn led_since(seconds: i64) -> Watch {
-        Watch { began: at(seconds), ended: None, pause: None }
+        Watch { began: at(seconds), ended: None, held: None, pause: None }
     }
 
     fn missed(missed: Missed) -> Policy {

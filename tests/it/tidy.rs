@@ -16,6 +16,8 @@ const PURE: &[&str] = &[
     "src/machine.rs",
     "src/rows.rs",
     "src/schedulers/agenda.rs",
+    "src/schedulers/agenda/",
+    "src/schedulers/continuous.rs",
     "src/schedulers/interval.rs",
     "src/schedulers/mod.rs",
     "src/sim/",

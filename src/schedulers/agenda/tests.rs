@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::jobs::preacher::Preacher;
-use crate::rows::Pause;
-use crate::schedulers::Every;
+use crate::rows::{Pause, Verdict};
 use crate::schedulers::policy::Missed;
+use crate::schedulers::{At, Every};
 
 fn at(seconds: i64) -> Wall {
     Wall::from_nanos(seconds * 1_000_000_000)
@@ -18,11 +18,26 @@ fn every(seconds: u64) -> Every {
     Every::new(Duration::from_secs(seconds)).unwrap()
 }
 
+fn a_job(schedule: Arc<dyn Schedule>, policy: Policy) -> Job {
+    let action = Arc::new(Preacher { message: String::new(), times: 0, pause: Duration::ZERO });
+    Job { name: job(), schedule, action, policy }
+}
+
+fn agenda_of(schedule: Arc<dyn Schedule>, policy: Policy) -> Agenda {
+    Agenda::new("node".to_owned(), &[a_job(schedule, policy)], fastrand::Rng::with_seed(7))
+}
+
 /// An agenda for a job that is due every minute.
 fn agenda(policy: Policy) -> Agenda {
-    let action = Arc::new(Preacher { message: String::new(), times: 0, pause: Duration::ZERO });
-    let job = Job { name: job(), schedule: Arc::new(every(60)), action, policy };
-    Agenda::new("node".to_owned(), &[job], fastrand::Rng::with_seed(7))
+    agenda_of(Arc::new(every(60)), policy)
+}
+
+/// Records that the schedule is new, which nothing runs for and nothing is told of.
+fn note(agenda: &mut Agenda, now: i64) -> Cursor {
+    let Launch { cursor, entries, .. } = launch(agenda, now);
+    assert_eq!((cursor.state, entries), (RunState::Passed, vec![]));
+    agenda.grant(&job(), cursor.run, at(now)).unwrap();
+    cursor
 }
 
 /// The row of a job that has been there since second 5 and never ran.
@@ -212,7 +227,88 @@ fn an_occurrence_of_the_future_says_how_long_the_job_stands_still() {
 fn an_edited_schedule_starts_nothing_that_it_would_have_started_before() {
     let mut agenda = agenda(Policy::default());
     agenda.lead(&job(), Term(2), &row(5, 1, RunState::Finished, every(3600)), at(200));
+    note(&mut agenda, 200);
     assert_eq!(agenda.next_due(), Some(at(245)));
+    assert_eq!(launch(&mut agenda, 245).cursor.due, at(245));
+}
+
+#[test]
+fn a_schedule_that_was_noted_makes_up_for_what_it_missed_since_then() {
+    let mut agenda = agenda(Policy::default());
+    agenda.lead(&job(), Term(2), &row(5, 1, RunState::Finished, every(3600)), at(200));
+    let cursor = note(&mut agenda, 200);
+    agenda.lead(&job(), Term(3), &Lease { cursor: Some(cursor), ..born() }, at(250));
+    assert_eq!(launch(&mut agenda, 250).cursor.due, at(245));
+}
+
+#[test]
+fn a_schedule_that_is_edited_before_the_job_ever_ran_makes_up_for_nothing() {
+    let noted = |schedule: Every| Cursor {
+        schedule: schedule.fingerprint(),
+        extra: Some(Since::Birth(at(5))),
+        ..row(6, 1, RunState::Passed, schedule).cursor.unwrap()
+    };
+    let mut agenda = agenda(Policy::default());
+    agenda.lead(&job(), Term(2), &Lease { cursor: Some(noted(every(3600))), ..born() }, at(200));
+    note(&mut agenda, 200);
+    assert_eq!(agenda.next_due(), Some(at(245)));
+    agenda.lead(&job(), Term(3), &Lease { cursor: Some(noted(every(60))), ..born() }, at(200));
+    assert_eq!(launch(&mut agenda, 200).cursor.due, at(185));
+}
+
+#[test]
+fn a_job_whose_first_due_time_is_to_come_notes_its_schedule() {
+    let mut agenda = agenda_of(Arc::new(At(at(100))), Policy::default());
+    agenda.lead(&job(), Term(1), &born(), at(20));
+    assert_eq!(note(&mut agenda, 20).extra, Some(Since::Birth(at(5))));
+    assert_eq!(agenda.next_due(), Some(at(100)));
+    assert_eq!(launch(&mut agenda, 100).cursor.due, at(100));
+}
+
+#[test]
+fn an_attempt_at_what_an_old_schedule_wanted_brings_nothing_of_the_new_one_forward() {
+    let mut agenda = agenda(Policy { retries: 1, missed: Missed::All, ..Policy::default() });
+    agenda.lead(&job(), Term(2), &row(5, 1, RunState::Waiting, every(3600)), at(200));
+    let (launch, _) = run(&mut agenda, 200, Ran::Well);
+    assert_eq!((launch.cursor.due, launch.cursor.schedule), (at(5), every(3600).fingerprint()));
+    note(&mut agenda, 201);
+    assert_eq!(agenda.next_due(), Some(at(245)));
+}
+
+#[test]
+fn a_job_that_is_revised_fires_what_its_new_schedule_says_from_then_on() {
+    let mut agenda = agenda(Policy::default());
+    agenda.lead(&job(), Term(1), &row(5, 1, RunState::Finished, every(60)), at(6));
+    agenda.revise(&[a_job(Arc::new(every(20)), Policy::default())], at(50));
+    note(&mut agenda, 50);
+    assert_eq!(launch(&mut agenda, 65).cursor.due, at(65));
+}
+
+#[test]
+fn a_run_goes_on_through_a_revision_and_its_job_may_be_gone_by_then() {
+    let mut agenda = agenda(Policy::default());
+    agenda.lead(&job(), Term(1), &born(), at(5));
+    let launch = launch(&mut agenda, 5);
+    agenda.grant(&job(), launch.cursor.run, at(5)).unwrap();
+    agenda.revise(&[], at(10));
+    let end = agenda.ended(&job(), &launch.cursor, Ran::Well, at(30));
+    assert_eq!(fates(end.entry.as_slice()), [(at(5), Fate::Ran, "")]);
+    agenda.leave(&job());
+    agenda.revise(&[], at(31));
+    assert!(agenda.jobs.is_empty() && agenda.next_due().is_none());
+}
+
+#[test]
+fn what_falls_due_while_a_job_is_held_says_so() {
+    let policy = Policy { on_orphan: Orphan::Hold, missed: Missed::Skip, ..Policy::default() };
+    let mut agenda = agenda(policy);
+    agenda.lead(&job(), Term(2), &row(5, 1, RunState::Started, every(60)), at(70));
+    let verdict = Some(Verdict { run: RunId(1), rerun: false });
+    agenda.order(&job(), Orders { verdict, ..Orders::default() }, at(200));
+    let answered = launch(&mut agenda, 200);
+    agenda.grant(&job(), answered.cursor.run, at(200)).unwrap();
+    let passed = launch(&mut agenda, 200);
+    assert_eq!(fates(&passed.entries), [(at(65), Fate::Missed, "the job waited for a person to answer")]);
 }
 
 #[test]
