@@ -23,6 +23,7 @@ mod datastore;
 mod emulator;
 mod exec;
 mod failover;
+mod faults;
 mod fire;
 mod fleet;
 mod folder;
