@@ -1,10 +1,12 @@
 //! The way to a running instance, for everything that is not its driver: schedulers, HTTP, commands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::leadership::{Asker, LeadError, Leadership};
 use crate::lease::{Input, Life, Refusal, SeatView};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::{Lease, Member, Orders, RowError};
@@ -57,6 +59,38 @@ pub enum Signal {
     },
     /// The clock that the cluster goes by is this many nanoseconds ahead of the boot clock.
     Clock(i64),
+}
+
+impl Signal {
+    /// Which job it is about, if it is about one.
+    fn job(&self) -> Option<&JobName> {
+        match self {
+            Self::Lead { job, .. }
+            | Self::Orders { job, .. }
+            | Self::Leave(job)
+            | Self::Wind(job)
+            | Self::Grant { job, .. }
+            | Self::Refuse { job, .. } => Some(job),
+            Self::Clock(_) => None,
+        }
+    }
+}
+
+/// Who is told what happens. The channels are bounded by their use: a few signals a job.
+#[derive(Debug)]
+pub(crate) struct Audience {
+    /// Whoever leads jobs by their schedules.
+    pub(crate) runner: mpsc::UnboundedSender<Signal>,
+    /// Whoever leads each role.
+    pub(crate) stewards: BTreeMap<JobName, mpsc::UnboundedSender<Signal>>,
+}
+
+impl Audience {
+    pub(crate) fn tell(&self, signal: Signal) {
+        let steward = signal.job().and_then(|job| self.stewards.get(job));
+        // An error means that nobody listens any more, as at the end of a shutdown.
+        drop(steward.unwrap_or(&self.runner).send(signal));
+    }
 }
 
 /// What an instance knows, at one moment.
@@ -129,6 +163,7 @@ pub struct Handle {
     health: watch::Receiver<Health>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
+    roles: Arc<BTreeMap<JobName, mpsc::Sender<Asker>>>,
 }
 
 /// What waits in the inbox of a driver.
@@ -158,7 +193,10 @@ pub(crate) fn connect() -> (Handle, Desk) {
     let (stopped, see_stopped) = watch::channel(false);
     let counters = Arc::new(Counters::default());
     let desk = Desk { inbox, life, health, stopped, counters: Arc::clone(&counters) };
-    (Handle { inbox: to_inbox, life: see_life, health: see_health, stopped: see_stopped, counters }, desk)
+    let roles = Arc::default();
+    let handle =
+        Handle { inbox: to_inbox, life: see_life, health: see_health, stopped: see_stopped, counters, roles };
+    (handle, desk)
 }
 
 impl Handle {
@@ -188,6 +226,20 @@ impl Handle {
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The same handle, with the ways to those who lead roles.
+    pub(crate) fn with_roles(self, roles: BTreeMap<JobName, mpsc::Sender<Asker>>) -> Self {
+        Self { roles: Arc::new(roles), ..self }
+    }
+
+    /// Waits until this instance leads `role`, behind whoever asked for it here before. Nobody competes
+    /// for it any more when the future is dropped.
+    pub async fn lead(&self, role: &str) -> Result<Leadership, LeadError> {
+        let steward = self.roles.get(role).ok_or_else(|| LeadError::NoSuchRole(role.to_owned()))?;
+        let (asker, leadership) = oneshot::channel();
+        steward.send(asker).await.map_err(|_| LeadError::Stopped)?;
+        leadership.await.map_err(|_| LeadError::Stopped)
     }
 
     /// Waits until the machine has given everything away and stopped.

@@ -82,6 +82,7 @@ mod recall;
 mod seat;
 mod session;
 mod timing;
+mod wanting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -226,6 +227,7 @@ impl Machine for Lease {
             Input::Answer { id, answer } => self.answered(now, id, answer, out),
             Input::Woken(jobs) => self.woken(now, jobs),
             Input::Launch(launch) => self.launch(now, launch, out),
+            Input::Want { job, run } => self.want(&job, run, out),
             Input::Ended { job, run, end } => self.ended(now, &job, run, end, out),
             Input::Clock(wall) => self.set_clock(now, wall, out),
             Input::Drain => self.drain(now, out),

@@ -13,12 +13,15 @@ mod client;
 pub mod commands;
 pub mod config;
 pub mod drive;
+pub mod embed;
 pub mod failure;
+pub mod fence;
 pub mod handle;
 pub mod history;
 pub mod http;
 pub mod instance;
 pub mod jobs;
+pub mod leadership;
 pub mod lease;
 pub mod log;
 pub mod machine;
@@ -32,6 +35,10 @@ pub mod secret;
 pub mod sim;
 pub mod stores;
 pub mod time;
+
+pub use embed::{BuildError, Builder, Ready, StopError, Tenure};
+pub use fence::{Fence, FenceError};
+pub use leadership::{LeadError, Leadership, Token};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

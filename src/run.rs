@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
+use crate::embed::seed;
 use crate::failure::Failure;
 use crate::http::{self, App};
 use crate::instance::Instance;
@@ -56,6 +57,7 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
     let instance = Instance {
         about: about.clone(),
         jobs: config.jobs.clone(),
+        roles: Vec::new(),
         timing: config.timing,
         output: config.job_output,
         balance: config.balance,
@@ -180,11 +182,6 @@ fn advertise(address: SocketAddr) -> String {
     } else {
         format!("http://{address}")
     }
-}
-
-/// A seed that no other instance has.
-fn seed() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }
 
 fn started(config: &Config, address: SocketAddr, store: &str, took: Duration) {

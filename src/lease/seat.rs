@@ -40,6 +40,8 @@ pub(super) struct Seat {
     pub(super) winding: bool,
     /// An occurrence that shall start.
     pub(super) launch: Option<Launch>,
+    /// Who here wants the job led.
+    pub(super) demand: Demand,
     /// A run that goes on in this process, and the incarnation that started it.
     pub(super) work: Option<(RunId, Incarnation)>,
     /// How a run ended, until the row says so.
@@ -52,6 +54,17 @@ pub(super) struct Seat {
     pub(super) heard: Option<Incarnation>,
 }
 
+/// Who here wants a job led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Its schedule, always.
+    Schedule,
+    /// Nobody: it is left to others.
+    Nobody,
+    /// A caller, for one leadership.
+    Caller(RunId),
+}
+
 /// Where a job shall go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -61,6 +74,8 @@ pub(super) enum Exit {
     Wish(Option<Incarnation>),
     /// To anybody: this instance stops.
     Drain,
+    /// To whoever wants it: nobody here does.
+    Unwanted,
 }
 
 /// A write that is under way.
@@ -96,6 +111,7 @@ impl Seat {
             exit: None,
             winding: false,
             launch: None,
+            demand: Demand::Schedule,
             work: None,
             ended: None,
             filing: Filing::default(),
