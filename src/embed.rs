@@ -121,6 +121,8 @@ impl Tenure {
     /// Waits for the end of the instance, which is its stop, asked for through a [`Handle`], or a bug.
     pub async fn ended(&mut self) -> Result<(), StopError> {
         tokio::select! {
+            // When it has stopped, its parts end by themselves.
+            biased;
             () = self.handle.stopped() => Ok(()),
             ended = self.tasks.join_next() => Err(StopError::Broken(match ended {
                 Some(Err(error)) => error.to_string(),

@@ -21,6 +21,7 @@ mod datastore;
 #[cfg(feature = "datastore")]
 mod emulator;
 mod failover;
+mod fence;
 mod fire;
 mod fleet;
 mod folder;
@@ -29,6 +30,7 @@ mod history;
 mod http;
 mod http_jobs;
 mod instance;
+mod library;
 mod log;
 mod looks;
 mod model;
