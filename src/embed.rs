@@ -35,7 +35,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::builder::{BuildError, Builder};
 use crate::handle::Handle;
-use crate::instance::Instance;
+use crate::instance::{Instance, seed};
 use crate::lease::Input;
 use crate::stores::{self, Place, Store, StoreError};
 use crate::time::{Clock, SystemClock};
@@ -147,11 +147,6 @@ impl Deref for Tenure {
     fn deref(&self) -> &Handle {
         &self.handle
     }
-}
-
-/// A seed that no other instance has.
-pub(crate) fn seed() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }
 
 /// The kernel's clocks.

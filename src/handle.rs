@@ -1,8 +1,8 @@
 //! The way to a running instance, for everything that is not its driver: schedulers, HTTP, commands.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -155,6 +155,25 @@ pub struct Counters {
     pub lapses: AtomicU64,
 }
 
+/// The jobs that are led, each with its term, as the machine last said. It says so before it sends what
+/// gives a job away.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<BTreeMap<JobName, Term>>);
+
+impl Board {
+    pub(crate) fn begin(&self, job: JobName, term: Term) {
+        self.jobs().insert(job, term);
+    }
+
+    pub(crate) fn end(&self, job: &JobName) {
+        self.jobs().remove(job);
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<JobName, Term>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The way to a running machine.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -163,6 +182,7 @@ pub struct Handle {
     health: watch::Receiver<Health>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
+    led: Arc<Board>,
     roles: Arc<BTreeMap<JobName, mpsc::Sender<Asker>>>,
 }
 
@@ -183,6 +203,7 @@ pub(crate) struct Desk {
     pub(crate) health: watch::Sender<Health>,
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) led: Arc<Board>,
 }
 
 /// A handle, and the end that the driver serves.
@@ -192,11 +213,17 @@ pub(crate) fn connect() -> (Handle, Desk) {
     let (health, see_health) = watch::channel(Health::default());
     let (stopped, see_stopped) = watch::channel(false);
     let counters = Arc::new(Counters::default());
-    let desk = Desk { inbox, life, health, stopped, counters: Arc::clone(&counters) };
-    let roles = Arc::default();
-    let handle =
-        Handle { inbox: to_inbox, life: see_life, health: see_health, stopped: see_stopped, counters, roles };
-    (handle, desk)
+    let led = Arc::new(Board::default());
+    let handle = Handle {
+        inbox: to_inbox,
+        life: see_life,
+        health: see_health,
+        stopped: see_stopped,
+        counters: Arc::clone(&counters),
+        led: Arc::clone(&led),
+        roles: Arc::default(),
+    };
+    (handle, Desk { inbox, life, health, stopped, counters, led })
 }
 
 impl Handle {
@@ -211,6 +238,12 @@ impl Handle {
         let (question, answer) = oneshot::channel();
         self.inbox.send(News::Question(question)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// The term at which this instance leads `job` at `now`, if it does. It asks nobody, so it is cheap.
+    pub fn term_led(&self, job: &JobName, now: Instant) -> Option<Term> {
+        let alive = self.life.borrow().is_some_and(|life| now < life.horizon);
+        self.led.jobs().get(job).copied().filter(|_| alive)
     }
 
     /// The life that may lead and its horizon, as they change.

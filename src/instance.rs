@@ -104,3 +104,8 @@ pub(crate) fn draw_name() -> String {
     let drawn = names::Generator::with_naming(names::Name::Plain).next().unwrap_or_default();
     format!("{}{}", drawn.replace('-', "_"), fastrand::u16(..NAMESAKES))
 }
+
+/// A seed that no other instance has.
+pub(crate) fn seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
+}

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Ready, Source, seed, system_clock};
-use crate::instance::{Instance, draw_name};
+use super::{Ready, Source, system_clock};
+use crate::instance::{Instance, draw_name, seed};
 use crate::jobs::{Closure, JobError, Run};
 use crate::lease::{About, Balance, Timing};
 use crate::log::JobOutput;
@@ -129,7 +129,7 @@ impl Builder {
         Self { name: Some(name.to_owned()), ..self }
     }
 
-    /// Where others reach your HTTP, such as `http://host:3000`: whoever asks a follower is sent there.
+    /// Where your HTTP is, such as `http://host:3000`: followers tell whoever asks them, by [`crate::layer`].
     pub fn url(self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self }
     }

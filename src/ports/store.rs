@@ -160,11 +160,13 @@ impl Port<Lease> for StorePort {
             }
             Output::Lead { job, term, row } => {
                 count(&self.desk.counters.acquired);
+                self.desk.led.begin(job.clone(), term);
                 self.audience.tell(Signal::Lead { job, term, row });
             }
             Output::Orders { job, orders } => self.audience.tell(Signal::Orders { job, orders }),
             Output::Leave { job, .. } => {
                 count(&self.desk.counters.left);
+                self.desk.led.end(&job);
                 self.audience.tell(Signal::Leave(job));
             }
             Output::Wind { job } => self.audience.tell(Signal::Wind(job)),

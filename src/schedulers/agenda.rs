@@ -92,6 +92,19 @@ pub enum Ran {
     Well,
     /// Badly, for this reason.
     Badly(String),
+    /// It was cut off, because the job had to leave.
+    Cut,
+}
+
+impl Ran {
+    /// What was bad about it.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Well => "",
+            Self::Badly(why) => why,
+            Self::Cut => "the job had to leave",
+        }
+    }
 }
 
 impl Agenda {
@@ -245,18 +258,22 @@ impl Agenda {
     }
 
     fn end(&self, job: &JobName, cursor: &Cursor, ran: Ran, now: Wall) -> End {
-        let wait = self.jobs.get(job).and_then(|(_, policy)| policy.wait_after(cursor.attempt));
+        let policy = self.jobs.get(job).map(|(_, policy)| policy);
+        let wait = policy.and_then(|policy| {
+            let reruns = policy.on_orphan == Orphan::Rerun && cursor.attempt <= MOST_RERUNS;
+            if ran == Ran::Cut && reruns { Some(Duration::ZERO) } else { policy.wait_after(cursor.attempt) }
+        });
         match (ran, wait) {
             (Ran::Well, _) => {
                 let reason = if cursor.extra.is_some() { ASKED_FOR } else { "" };
                 let entry = cursor.entry(Fate::Ran, reason, Some(now));
                 End { state: RunState::Finished, again: None, entry: Some(entry) }
             }
-            (Ran::Badly(_), Some(wait)) => {
+            (Ran::Badly(_) | Ran::Cut, Some(wait)) => {
                 End { state: RunState::Waiting, again: Some(now + wait), entry: None }
             }
-            (Ran::Badly(why), None) => {
-                let entry = cursor.entry(Fate::Failed, &why, Some(now));
+            (ran @ (Ran::Badly(_) | Ran::Cut), None) => {
+                let entry = cursor.entry(Fate::Failed, ran.reason(), Some(now));
                 End { state: RunState::Failed, again: None, entry: Some(entry) }
             }
         }

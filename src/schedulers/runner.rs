@@ -274,22 +274,23 @@ impl Runner {
             (Err(JobError::Interrupted), Some(timeout)) => {
                 Ran::Badly(format!("it took longer than {timeout:?}"))
             }
-            (Err(JobError::Interrupted), None) => Ran::Badly("the job had to leave".to_owned()),
+            (Err(JobError::Interrupted), None) => Ran::Cut,
             (Err(why @ (JobError::Failed(_) | JobError::Exited(_))), _) => Ran::Badly(why.to_string()),
         };
         let end = self.agenda.ended(&run.job, &cursor, ran.clone(), self.now());
         let (job, node, term, due, id) = (&run.job, self.node.as_str(), run.term.0, run.due, run.id);
         let attempt = cursor.attempt;
-        match (ran, end.again) {
+        let why = ran.reason();
+        match (&ran, end.again) {
             (Ran::Well, _) => tracing::info!(
                 event = "occurrence.finished", %job, node, term, due = %due, run = %id, attempt,
                 "Finished {job} due {due} on node {node}"
             ),
-            (Ran::Badly(why), None) => tracing::error!(
+            (Ran::Badly(_) | Ran::Cut, None) => tracing::error!(
                 event = "occurrence.failed", %job, node, term, due = %due, run = %id, attempt, reason = why,
                 "Failed {job} due {due} on node {node}: {why}"
             ),
-            (Ran::Badly(why), Some(again)) => tracing::warn!(
+            (Ran::Badly(_) | Ran::Cut, Some(again)) => tracing::warn!(
                 event = "occurrence.retried", %job, node, term, due = %due, run = %id, attempt, reason = why, again = %again,
                 "Failed {job} due {due} on node {node}: {why}; it is tried again at {again}"
             ),

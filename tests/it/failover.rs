@@ -25,7 +25,12 @@ pub(crate) enum Place {
 impl Place {
     /// A fleet there. Each job is due every so often.
     pub(crate) fn fleet(&self, jobs: usize, every: &str) -> Fleet {
-        let fleet = Fleet::new(&format!("{}ms", FAILOVER.as_millis()), jobs, every);
+        self.fleet_with(FAILOVER, jobs, every)
+    }
+
+    /// The same with another failover.
+    pub(crate) fn fleet_with(&self, failover: Duration, jobs: usize, every: &str) -> Fleet {
+        let fleet = Fleet::new(&format!("{}ms", failover.as_millis()), jobs, every);
         match self {
             Self::Sqlite => fleet,
             Self::Emulator(address) => fleet.on_emulator(address),

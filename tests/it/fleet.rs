@@ -16,7 +16,7 @@ use tenure::time::{Clock, Instant, SystemClock};
 use crate::folder::Folder;
 
 /// No wait for a line takes longer, on however busy a machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Held by a test that needs much of the machine.
 pub(crate) fn machine() -> impl Sized {
@@ -152,6 +152,20 @@ impl Fleet {
     /// Everything logged so far.
     pub(crate) fn lines(&self) -> Vec<Line> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// What a job has said so far.
+    pub(crate) fn output(&self, job: &str) -> Vec<String> {
+        let lines = self.lines().into_iter().filter(|line| line.is("job.output") && line.text("job") == job);
+        lines.map(|line| line.text("message").to_owned()).collect()
+    }
+
+    /// Waits until a run of a job has ended, and returns the line that says so.
+    pub(crate) fn ended(&self, job: &str) -> Line {
+        self.wait("it ends", |lines| {
+            let is = |line: &&Line| line.is("occurrence.finished") || line.is("occurrence.failed");
+            lines.iter().filter(|line| line.text("job") == job).find(is).cloned()
+        })
     }
 
     /// Waits until something is true of what was logged. Panics when it takes unreasonably long.

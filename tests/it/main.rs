@@ -30,6 +30,7 @@ mod history;
 mod http;
 mod http_jobs;
 mod instance;
+mod layer;
 mod library;
 mod log;
 mod looks;

@@ -170,7 +170,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_says_later_what_was_lost() {
 
 #[test]
 fn too_few_files_are_told_of_once_and_end_no_leadership() {
-    let mut fleet = Fleet::new("1s", 1, "1s");
+    let mut fleet = Fleet::new("5s", 1, "1s");
     let node = fleet.start();
     fleet.next_leader("job-0", 0);
     let address = fleet.address(&node);

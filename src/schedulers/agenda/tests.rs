@@ -176,6 +176,19 @@ fn a_run_whose_leader_vanished_is_repeated_if_its_job_wants_that_but_not_for_eve
 }
 
 #[test]
+fn a_run_that_its_leader_cuts_off_is_repeated_like_one_whose_leader_vanished() {
+    let cut_off = |on_orphan, attempt| {
+        let mut agenda = agenda(Policy { on_orphan, ..Policy::default() });
+        agenda.lead(&job(), Term(2), &row(5, attempt, RunState::Waiting, every(60)), at(35));
+        let (launch, end) = run(&mut agenda, 35, Ran::Cut);
+        (launch.cursor.attempt, end.state, end.again)
+    };
+    assert_eq!(cut_off(Orphan::Rerun, 1), (2, RunState::Waiting, Some(at(36))));
+    assert_eq!(cut_off(Orphan::Rerun, MOST_RERUNS), (MOST_RERUNS + 1, RunState::Failed, None));
+    assert_eq!(cut_off(Orphan::Skip, 1), (2, RunState::Failed, None));
+}
+
+#[test]
 fn a_job_that_is_held_waits_for_a_person() {
     let mut agenda = agenda(Policy { on_orphan: Orphan::Hold, ..Policy::default() });
     agenda.lead(&job(), Term(2), &row(5, 1, RunState::Started, every(60)), at(20));
