@@ -84,7 +84,12 @@ impl Pruner {
     ) -> (Self, mpsc::Sender<(JobName, Wall)>) {
         let (tell, news) = mpsc::channel(MOST_WAITING);
         let now = clock.now();
-        let pile = |(job, keep)| (job, Pile { keep, new: 0, look: now + LOOK.mul_f64(random.f64()) });
+        // As if some had come already: processes that live for one run only must prune too.
+        let new = random.usize(..);
+        let pile = |(job, keep): (_, Keep)| {
+            let new = new % (keep.most / 2).max(1);
+            (job, Pile { keep, new, look: now + LOOK.mul_f64(random.f64()) })
+        };
         (Self { store, clock, node, jobs: jobs.map(pile).collect(), news }, tell)
     }
 

@@ -146,15 +146,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.layer.fence() {
-            Some(fence) => {
-                request.extensions_mut().insert(fence);
-                Box::pin(self.inner.call(request))
-            }
-            None => {
-                let refusal = self.layer.clone().refusal();
-                Box::pin(async move { Ok(refusal.await) })
-            }
+        if let Some(fence) = self.layer.fence() {
+            request.extensions_mut().insert(fence);
+            Box::pin(self.inner.call(request))
+        } else {
+            let refusal = self.layer.clone().refusal();
+            Box::pin(async move { Ok(refusal.await) })
         }
     }
 }

@@ -66,6 +66,8 @@ pub mod config;
 pub mod drive;
 pub mod embed;
 #[cfg(feature = "program")]
+pub mod exec;
+#[cfg(feature = "program")]
 pub mod failure;
 pub mod fence;
 pub mod handle;

@@ -39,6 +39,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Service {
     /// The way to it.
     pub(crate) handle: Handle,
+    /// Where its rows are.
+    pub(crate) store: Arc<dyn Store>,
     name: String,
     /// How long it may take to hand its jobs over.
     patience: Duration,
@@ -72,7 +74,7 @@ impl Service {
             balance: config.balance,
             seed: seed(),
         };
-        let handle = instance.start(store, Arc::clone(&clock), &mut tasks);
+        let handle = instance.start(Arc::clone(&store), Arc::clone(&clock), &mut tasks);
         let app = App {
             handle: handle.clone(),
             about,
@@ -88,7 +90,7 @@ impl Service {
         helpers.spawn(log::own_up());
         started(config, address, &place, clock.now().since(began));
         let (name, patience) = (config.name.clone(), config.timing.ttl);
-        Ok(Self { handle, name, patience, tasks, helpers, close })
+        Ok(Self { handle, store, name, patience, tasks, helpers, close })
     }
 
     /// Waits for what never happens: that the instance ends by itself. Says so.

@@ -8,6 +8,7 @@
 //! library may do without one: then it holds as long as the instance runs, and a command that left its
 //! process group is not found.
 
+mod attached;
 mod leash;
 mod lines;
 mod output;
@@ -23,7 +24,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use self::leash::{Leash, Mishap, Plan};
+pub(crate) use self::attached::{Attached, Begun, Ended};
+pub(crate) use self::leash::Mishap;
+use self::leash::{Leash, Plan};
 pub use self::lines::LONGEST_LINE;
 use self::lines::Lines;
 use self::output::Output;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::continuous;
 use super::policy::{Orphan, Policy};
 use super::reckoning::{Next, Passed, Watch};
 use super::{Job, Schedule};
@@ -45,6 +46,8 @@ pub struct Agenda {
 struct Led {
     term: Term,
     watch: Watch,
+    /// How long it rested before its last run, or rests after it.
+    rest: Duration,
     orders: Orders,
     /// The due time of its cursor.
     last: Option<Wall>,
@@ -126,7 +129,8 @@ impl Agenda {
         self.leave(job);
         let watch = Watch { began: now, ended: None, pause: row.orders.pause };
         let last = row.cursor.as_ref().map(|cursor| cursor.due);
-        self.led.insert(job.clone(), Led { term, watch, orders: row.orders, last, past, step: Step::Rests });
+        let (rest, orders, step) = (Duration::ZERO, row.orders, Step::Rests);
+        self.led.insert(job.clone(), Led { term, watch, rest, orders, last, past, step });
         self.wait(job, now);
         let cursor = row.cursor.as_ref().filter(|cursor| cursor.due > now + FUTURE)?;
         schedule.next(cursor.due)
@@ -245,10 +249,11 @@ impl Agenda {
     /// A run has ended. Returns what is to be recorded of it.
     pub fn ended(&mut self, job: &JobName, cursor: &Cursor, ran: Ran, now: Wall) -> End {
         let end = self.end(job, cursor, ran, now);
-        if let Some(led) = self.led.get_mut(job)
+        if let (Some((_, policy)), Some(led)) = (self.jobs.get(job), self.led.get_mut(job))
             && matches!(led.step, Step::Runs(current) if current == cursor.run)
         {
             led.watch.ended = Some(now);
+            led.rest = continuous::rest(policy.backoff, led.rest, now.since(cursor.at));
             let cursor = Cursor { state: end.state, again: end.again, ..cursor.clone() };
             let settled = Past::Settled(cursor.since());
             led.past = if cursor.is_open() { Past::Unsettled(Box::new(cursor)) } else { settled };
@@ -269,6 +274,11 @@ impl Agenda {
                 let entry = cursor.entry(Fate::Ran, reason, Some(now));
                 End { state: RunState::Finished, again: None, entry: Some(entry) }
             }
+            // It ran for as long as it could.
+            (Ran::Cut, None) if self.jobs.get(job).is_some_and(|(schedule, _)| schedule.is_continuous()) => {
+                let entry = cursor.entry(Fate::Ran, Ran::Cut.reason(), Some(now));
+                End { state: RunState::Finished, again: None, entry: Some(entry) }
+            }
             (Ran::Badly(_) | Ran::Cut, Some(wait)) => {
                 End { state: RunState::Waiting, again: Some(now + wait), entry: None }
             }
@@ -285,14 +295,13 @@ impl Agenda {
         let reckon = |since| schedule.reckon(policy, since, led.watch, now);
         let cursor = match &led.past {
             Past::Settled(since) => {
-                let next = reckon(*since);
-                return match led
-                    .extra(*since, now)
-                    .filter(|at| next.as_ref().is_none_or(|next| next.due > *at))
-                {
-                    Some(due) => Some(led.bring_forward(due, *since)),
-                    None => Some(self.follow(next?, Vec::new(), led, now)),
-                };
+                let next = if schedule.is_continuous() { led.go_on(*since) } else { reckon(*since) };
+                let extra = led.extra(*since, now);
+                if let Some(due) = extra.filter(|at| next.as_ref().is_none_or(|next| next.due > *at)) {
+                    return Some(led.bring_forward(due, *since));
+                }
+                let plan = self.follow(next?, Vec::new(), led, now);
+                return Some(if schedule.is_continuous() { Plan { at: led.rested(), ..plan } } else { plan });
             }
             Past::Unsettled(cursor) => cursor,
         };
@@ -364,9 +373,24 @@ impl Agenda {
 impl Led {
     /// When a run is due that a person asked for: not in the future, and after everything else.
     fn extra(&self, since: Since, now: Wall) -> Option<Wall> {
+        self.orders.extra.map(|asked| asked.min(now).max(self.after(since)))
+    }
+
+    /// The moment after everything else.
+    fn after(&self, since: Since) -> Wall {
         let (Since::Birth(after) | Since::Due(after) | Since::Change(after)) = since;
-        let earliest = self.last.unwrap_or(after).max(after) + MOMENT;
-        self.orders.extra.map(|asked| asked.min(now).max(earliest))
+        self.last.unwrap_or(after).max(after) + MOMENT
+    }
+
+    /// What is next for a job that is due whenever it does not run.
+    fn go_on(&self, since: Since) -> Option<Next> {
+        let due = self.rested().max(self.after(since));
+        (!self.orders.is_paused()).then(|| Next { due, runs: true, passed: Vec::new() })
+    }
+
+    /// When it has rested since its last run here.
+    fn rested(&self) -> Wall {
+        self.watch.ended.map_or(self.watch.began, |ended| ended + self.rest)
     }
 
     /// The plan that runs the job at `due`, which its schedule did not ask for.

@@ -52,7 +52,7 @@ impl Watchdog {
             tokio::select! {
                 () = sleep_until(&*self.clock, wake) => {}
                 changed = self.life.changed() => if changed.is_err() { return },
-                _ = self.asked.wait(), if !asked => {}
+                () = self.asked.wait(), if !asked => {}
             }
         }
     }

@@ -56,7 +56,7 @@ fn once(name: &str, script: &str) -> String {
 }
 
 /// What the instance in a folder has started and is still there: a warden, a command, its children.
-fn started_in(folder: &Path) -> Vec<(Pid, String)> {
+pub(crate) fn started_in(folder: &Path) -> Vec<(Pid, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().map_while(Result::ok) {
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };

@@ -19,8 +19,10 @@ pub(crate) struct Deposed {
 impl Deposed {
     pub(crate) async fn on(one: Arc<dyn Store>, two: Arc<dyn Store>) -> Self {
         let sky = Flaky::new(one, 1, Weather::FAIR);
-        let instances =
-            [start_brief("one", sky.clone()).await, start_brief("two", Flaky::new(two, 1, Weather::FAIR)).await];
+        let instances = [
+            start_brief("one", sky.clone()).await,
+            start_brief("two", Flaky::new(two, 1, Weather::FAIR)).await,
+        ];
         let first = in_time("the first leads", instances[0].lead("indexer")).await.unwrap();
         // Its instance is cut off. It is paused itself, in the middle of a write, so it does not see that it lost.
         sky.turn(Weather::DOWN);

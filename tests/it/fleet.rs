@@ -216,16 +216,9 @@ impl Fleet {
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
-    /// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would
-    /// keep the file locked, for everybody, until it goes on.
+    /// See [`freeze`].
     pub(crate) fn freeze(&self, process: &str) {
-        let node = self.node(process);
-        node.signal(Signal::STOP);
-        while is_locked(&self.store()) {
-            node.signal(Signal::CONT);
-            thread::sleep(Duration::from_millis(1));
-            node.signal(Signal::STOP);
-        }
+        freeze(&self.node(process).child, &self.store());
     }
 
     pub(crate) fn node(&self, process: &str) -> &Node {
@@ -237,6 +230,22 @@ impl Fleet {
         let index = self.nodes.iter().position(|node| node.name == process).unwrap();
         self.nodes.remove(index)
     }
+}
+
+/// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would keep
+/// the file locked, for everybody, until it goes on.
+pub(crate) fn freeze(child: &Child, store: &Path) {
+    send(child, Signal::STOP);
+    while is_locked(store) {
+        send(child, Signal::CONT);
+        thread::sleep(Duration::from_millis(1));
+        send(child, Signal::STOP);
+    }
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 #[cfg(feature = "sqlite")]
@@ -272,8 +281,7 @@ pub(crate) fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
 
 impl Node {
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        send(&self.child, signal);
     }
 
     /// Resident memory in MiB.

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "src/machine.rs",
     "src/rows.rs",
     "src/schedulers/agenda.rs",
+    "src/schedulers/continuous.rs",
     "src/schedulers/interval.rs",
     "src/schedulers/mod.rs",
     "src/sim/",

@@ -48,7 +48,7 @@ pub(super) struct Leash {
 
 /// Why nobody can say how a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Mishap {
+pub(crate) enum Mishap {
     /// It could not be started.
     Refused(io::ErrorKind, String),
     /// It had no time left.

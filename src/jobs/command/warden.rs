@@ -42,7 +42,7 @@ use rustix::process::{
 use tokio::signal::unix::{self, SignalKind, signal};
 
 use super::why_not;
-use crate::signals::{self, Signals};
+use crate::signals::{Signals, unless_ignored};
 use crate::time::{Clock, Instant, SystemClock, sleep_until};
 
 /// What `ps` calls a warden.
@@ -152,7 +152,7 @@ pub async fn guard(dir: Option<PathBuf>, command: Vec<OsString>) -> io::Result<(
     let _unnamed = fs::write("/proc/self/comm", NAME);
     set_child_subreaper(Some(getpid()))?;
     let mut ended = signal(SignalKind::child())?;
-    let _unheard = Signals::listen(&signals::ALL)?;
+    let _unheard = Signals::listen(&unless_ignored())?;
     let (mut orders, last, input) = Orders::listen()?;
     if SystemClock.now() >= last {
         return Ok(());
@@ -238,9 +238,8 @@ impl Orders {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         let length = recvmsg(&line, &mut [IoSliceMut::new(&mut order)], &mut control, flags)?.bytes;
-        let input = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut given) => given.next(),
-            _ => None,
+        let input = control.drain().find_map(|message| {
+            if let RecvAncillaryMessage::ScmRights(mut given) = message { given.next() } else { None }
         });
         let Some(Order::Until(last)) = Order::read(order).filter(|_| length == ORDER) else {
             return Err(io::Error::other("standard input does not lead to one"));

@@ -113,9 +113,10 @@ async fn find(
         ..Default::default()
     };
     let mut answer = client.lookup(request).await?.into_inner();
-    match answer.deferred.is_empty() {
-        true => Ok(answer.found.pop()),
-        false => Err(Status::unavailable("the lookup of one row was deferred")),
+    if answer.deferred.is_empty() {
+        Ok(answer.found.pop())
+    } else {
+        Err(Status::unavailable("the lookup of one row was deferred"))
     }
 }
 
