@@ -10,8 +10,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).map(|path| Place::Sqlite { path: path.into() });
     let tenure = Tenure::builder()
         .store(file.clone().unwrap_or(Place::Memory))
-        .every("billing", Duration::from_secs(60), async |run: Run| {
-            Ok(println!("billing, at term {}", run.term))
+        .every("billing", Duration::from_mins(1), async |run: Run| {
+            println!("billing, at term {}", run.term);
+            Ok(())
         })
         .role("indexer")
         .build()?

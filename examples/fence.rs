@@ -14,9 +14,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("tenure-fence-{}", process::id()));
     fs::create_dir_all(&folder)?;
     let store = Arc::new(Sqlite::open(&folder.join("bank.db"), "demo", FAILOVER).await?);
-    let network = Flaky::new(store.clone(), 1, Weather::FAIR);
+    let network = Flaky::new(Arc::<Sqlite>::clone(&store), 1, Weather::FAIR);
     let one = start("one", network.clone()).await?;
-    let two = start("two", Flaky::new(store.clone(), 1, Weather::FAIR)).await?;
+    let two = start("two", Flaky::new(Arc::<Sqlite>::clone(&store), 1, Weather::FAIR)).await?;
 
     let first = one.lead("bank").await?;
     pay(&store, &first, 100).await?;

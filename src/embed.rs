@@ -8,7 +8,7 @@
 //! let tenure = Tenure::builder()
 //!     .store(Place::Memory)
 //!     .failover(Duration::from_secs(10))
-//!     .every("billing", Duration::from_secs(60), async |run: Run| {
+//!     .every("billing", Duration::from_mins(1), async |run: Run| {
 //!         run.say("bills are sent");
 //!         Ok(())
 //!     })

@@ -65,8 +65,9 @@ pub enum FenceError {
 }
 
 impl Fence {
-    /// Lets a write through if the row of the job, which holds `fields`, still shows the term.
-    pub(crate) fn check(&self, fields: Option<Fields>) -> Result<(), FenceError> {
+    /// Lets a write through if the lease row of the job, which holds `fields`, still shows the term. Whoever fences
+    /// writes to a store of his own asks this in the same atomic step as he writes.
+    pub fn check(&self, fields: Option<Fields>) -> Result<(), FenceError> {
         let row = fields.map(rows::decode::<Lease>);
         let now = match row {
             Some(Ok(row)) if row.term != self.term => format!("its row shows term {}", row.term),

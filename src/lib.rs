@@ -11,7 +11,10 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tenure = Tenure::builder()
 //!     .store(Place::Memory) // or Place::Sqlite, Place::Datastore
-//!     .every("billing", Duration::from_secs(60), async |run: Run| Ok(run.say("bills are sent")))
+//!     .every("billing", Duration::from_mins(1), async |run: Run| {
+//!         run.say("bills are sent");
+//!         Ok(())
+//!     })
 //!     .role("indexer")
 //!     .build()?
 //!     .start()
@@ -91,7 +94,7 @@ pub mod schedulers;
 pub mod secret;
 #[cfg(feature = "program")]
 mod service;
-mod signals;
+pub mod signals;
 pub mod sim;
 pub mod stores;
 pub mod time;

@@ -15,12 +15,13 @@ use tenure::stores::memory::Memory;
 use tenure::stores::{Pending, Place, Query, Snapshot, Store, StoreError};
 use tenure::time::{Clock, Instant, SystemClock, Wall};
 use tenure::{BuildError, Builder, LeadError, Leadership, StopError, Tenure};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::instance::eventually;
 
 /// Nothing here takes longer, however busy the machine is.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 /// Long enough for a busy machine to keep its leases.
 const STEADY: Duration = Duration::from_secs(10);
 /// Short enough to wait for.
@@ -54,7 +55,7 @@ pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T
 fn job(name: &str) -> Job {
     Job {
         name: JobName::new(name).unwrap(),
-        schedule: Arc::new(Every::new(Duration::from_secs(60)).unwrap()),
+        schedule: Arc::new(Every::new(Duration::from_mins(1)).unwrap()),
         action: Arc::new(Preacher { message: "amen".into(), times: 1, pause: Duration::ZERO }),
         policy: Policy::default(),
     }
@@ -180,12 +181,10 @@ async fn a_leader_without_a_store_loses_before_another_leads() {
     let first = lead(&one).await;
     sky.turn(Weather::DOWN);
     let token = first.token();
-    let watch = tokio::spawn(async move {
-        token.lost().await;
-        token.is_held()
-    });
+    let mut watch = JoinSet::new();
+    watch.spawn(async move { token.lost().await });
     let second = lead(&two).await;
-    assert!(watch.is_finished(), "another leads, and nobody was told");
+    assert!(watch.try_join_next().is_some(), "another leads, and nobody was told");
     assert!(!first.is_held() && second.term() > first.term());
     // While its work may go on, the instance does not compete, even with the store back.
     sky.turn(Weather::FAIR);
@@ -230,14 +229,15 @@ async fn who_stops_asks_its_leaders_to_end_and_hands_over_when_they_have() {
     let (one, two) = (start("one", store.clone()).await, start("two", store).await);
     let first = lead(&one).await;
     let token = first.token();
-    let work = tokio::spawn(async move {
+    let mut work = JoinSet::new();
+    work.spawn(async move {
         first.lost().await;
         assert!(first.is_held(), "there is time to wind up");
         sleep(Duration::from_millis(50)).await;
     });
     let (stopped, second) = tokio::join!(in_time("stop", one.stop()), lead(&two));
     stopped.unwrap();
-    work.await.unwrap();
+    work.join_next().await.unwrap().unwrap();
     assert!(!token.is_held() && second.is_held());
 }
 
@@ -258,15 +258,14 @@ async fn a_person_who_moves_a_role_has_its_leader_asked_to_end() {
     let store = Memory::new();
     let (one, two) = (start("one", store.clone()).await, start("two", store.clone()).await);
     let first = lead(&one).await;
-    let other = tokio::spawn(async move { (lead(&two).await.term(), two) });
     let (term, role) = (first.term(), JobName::new(ROLE).unwrap());
     let work = async {
         in_time("lost", first.lost()).await;
         drop(first);
     };
-    let (moved, ()) = tokio::join!(step_down(&store, LIMIT, &role, Some("two")), work);
+    let (moved, (), second) = tokio::join!(step_down(&store, LIMIT, &role, Some("two")), work, lead(&two));
     moved.unwrap();
-    assert!(other.await.unwrap().0 > term);
+    assert!(second.term() > term);
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ fn meet(name: &str, mutants: &[Mutant]) {
     }
     match (&mutant.fate, caught) {
         (Fate::Caught, Some((seed, what))) => {
-            println!("| `{name}` | {} | {seed} | {what} |", mutant.hole.trim())
+            println!("| `{name}` | {} | {seed} | {what} |", mutant.hole.trim());
         }
         (Fate::Caught, None) => panic!("{name} survived {MOST} worlds, blind to its hole:{}", mutant.hole),
         (Fate::Tested(_) | Fate::Survives(_), None) => {}
