@@ -375,6 +375,7 @@ async fn without_a_warden_a_command_ends_with_its_run_too() {
     let instance = Instance {
         about: About { name: "one".into(), url: String::new(), version: "test".into() },
         jobs: vec![job],
+        roles: Vec::new(),
         timing: Timing::from_failover(FAILOVER),
         output: JobOutput::Json,
         balance: Balance::Spread,
