@@ -1,21 +1,26 @@
 //! One instance: a lease machine, its driver, and the schedulers of the jobs that it leads.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::drive::drive;
-use crate::handle::{Handle, connect};
+use crate::handle::{Audience, Handle, connect};
 use crate::history::Pruner;
+use crate::leadership::{MOST_ASKERS, Steward};
 use crate::lease::{About, Balance, Lease, Timing};
 use crate::log::JobOutput;
+use crate::machine::JobName;
 use crate::ports::store::StorePort;
 use crate::schedulers::Job;
 use crate::schedulers::runner::{Duties, Runner};
 use crate::stores::Store;
 use crate::time::Clock;
+
+/// Names of instances are drawn with a number below this, as in `boring_morse5`.
+const NAMESAKES: u16 = 1000;
 
 /// What an instance is made of.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub struct Instance {
     pub about: About,
     /// The jobs that it competes for, no name twice.
     pub jobs: Vec<Job>,
+    /// The jobs without a schedule, which it competes for while somebody asks to lead them.
+    pub roles: Vec<JobName>,
     /// How long things take.
     pub timing: Timing,
     /// How what jobs say is written.
@@ -40,8 +47,10 @@ impl Instance {
     pub fn start(self, store: Arc<dyn Store>, clock: Arc<dyn Clock>, tasks: &mut JoinSet<()>) -> Handle {
         let mut names = HashSet::new();
         let jobs: Vec<_> = self.jobs.into_iter().filter(|job| names.insert(job.name.clone())).collect();
+        let roles: Vec<_> = self.roles.into_iter().filter(|role| names.insert(role.clone())).collect();
         let (handle, desk) = connect();
-        let (to_runner, signals) = mpsc::unbounded_channel();
+        let (runner, signals) = mpsc::unbounded_channel();
+        let mut audience = Audience { runner, stewards: BTreeMap::new() };
         let node = self.about.name.clone();
         let mut random = fastrand::Rng::with_seed(self.seed);
         let keep = jobs.iter().map(|job| (job.name.clone(), job.policy.keep));
@@ -56,12 +65,47 @@ impl Instance {
             random: random.fork(),
         };
         let runner = Runner::new(duties, handle.clone(), signals, Arc::clone(&clock));
-        let names = jobs.into_iter().map(|job| job.name).collect();
-        let mut machine = Lease::new(self.timing, self.about, self.balance, store.traits(), names, random);
-        let mut port = StorePort::new(store, self.timing.request, Arc::clone(&clock), node, desk, to_runner);
+        let mut askers = BTreeMap::new();
+        for role in &roles {
+            let (to_steward, signals) = mpsc::unbounded_channel();
+            let (asker, asked) = mpsc::channel(MOST_ASKERS);
+            audience.stewards.insert(role.clone(), to_steward);
+            askers.insert(role.clone(), asker);
+            let steward = Steward {
+                role: role.clone(),
+                handle: handle.clone(),
+                signals,
+                asked,
+                clock: Arc::clone(&clock),
+                timing: self.timing,
+                random: random.fork(),
+            };
+            tasks.spawn(steward.run());
+        }
+        let mut machine = Lease::new(
+            self.timing,
+            self.about,
+            self.balance,
+            store.traits(),
+            names.into_iter().collect(),
+            random,
+        )
+        .with_roles(&roles);
+        let mut port = StorePort::new(store, self.timing.request, Arc::clone(&clock), node, desk, audience);
         tasks.spawn(async move { drive(&mut machine, &mut port, &*clock).await });
         tasks.spawn(runner.run());
         tasks.spawn(pruner.run());
-        handle
+        handle.with_roles(askers)
     }
+}
+
+/// A name such as people remember: `boring_morse5`.
+pub(crate) fn draw_name() -> String {
+    let drawn = names::Generator::with_naming(names::Name::Plain).next().unwrap_or_default();
+    format!("{}{}", drawn.replace('-', "_"), fastrand::u16(..NAMESAKES))
+}
+
+/// A seed that no other instance has.
+pub(crate) fn seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }

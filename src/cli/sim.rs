@@ -14,7 +14,7 @@ use super::elections::Elections;
 use super::print;
 
 /// So many worlds of the default profile miss no pair of fault and state by bad luck.
-const ENOUGH: u64 = 1000;
+const ENOUGH: u64 = 2000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Sim {

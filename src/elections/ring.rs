@@ -137,6 +137,8 @@ pub struct Ring {
     seen: (u64, (u64, NodeId)),
     /// The last election that was closed here.
     closed: u64,
+    /// The last view that went round through here.
+    passed: Option<ViewId>,
     /// When the election under way has come to nothing.
     watchdog: Instant,
     /// When the leader was heard last,
@@ -170,6 +172,7 @@ impl Election for Ring {
             crew: None,
             seen: (0, (0, NodeId(0))),
             closed: 0,
+            passed: None,
             watchdog: Instant::NEVER,
             heard: Instant::LONG_AGO,
             patience: Instant::NEVER,

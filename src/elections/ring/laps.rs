@@ -90,13 +90,16 @@ impl Ring {
     /// Installs a view of its own making, and sends it round.
     pub(super) fn proclaim(&mut self, now: Instant, crew: Crew, out: Out<'_>) {
         self.install(now, crew.clone(), out);
+        self.passed = Some(crew.id);
         self.hop(now, Token::View { crew, path: vec![self.own.me] }, out);
     }
 
     fn take_view(&mut self, now: Instant, from: NodeId, crew: Crew, mut path: Vec<NodeId>, out: Out<'_>) {
         self.compare(now, from, crew.clone(), out);
         let holds = self.crew.as_ref().is_some_and(|mine| mine.id == crew.id);
-        if holds && !path.contains(&self.own.me) {
+        // Doubled tokens would double at every lap if they went on.
+        let first = self.passed.replace(crew.id) != Some(crew.id);
+        if holds && first && !path.contains(&self.own.me) {
             path.push(self.own.me);
             self.hop(now, Token::View { crew, path }, out);
         }

@@ -9,6 +9,7 @@
 mod laws;
 mod network;
 mod storm;
+mod story;
 mod weather;
 mod world;
 
@@ -55,7 +56,7 @@ impl Algorithm {
         ("bully", Self::Bully),
         ("garcia-molina", Self::GarciaMolina),
         ("invitation", Self::Invitation),
-        ("async-bully", Self::AsyncBully),
+        ("asynchronous-bully", Self::AsyncBully),
         ("ring", Self::Ring),
     ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::laws::{Law, Lawful, Verdict, require};
+use super::story::{described, words};
 use super::weather::Network;
 use super::{Figures, Outcome};
 use crate::elections::{Envelope, Input, NodeId, Note, Output, Setup, Stable, Timing, View};
@@ -383,23 +384,5 @@ impl<E: Lawful> World<E> {
         if let Some(book) = &mut self.book {
             book.story.push(format!("{:9.3} ms  {}", now.as_secs_f64() * 1000.0, line()));
         }
-    }
-}
-
-fn described(view: &View) -> String {
-    let name = |node: Option<NodeId>| node.map_or_else(|| "nobody".to_owned(), |node| node.to_string());
-    let deputy = view.deputy.map_or_else(String::new, |deputy| format!(", deputy {deputy}"));
-    let group = if view.group == "0" { String::new() } else { format!(", group {}", view.group) };
-    format!("{} is {}, coordinator {}{deputy}{group}", view.node, view.status, name(view.coordinator))
-}
-
-fn words(note: Note) -> String {
-    match note {
-        Note::Started(incarnation) => format!("starts, for the {incarnation}. time"),
-        Note::Suspects(node) => format!("suspects {node}"),
-        Note::Holds => "holds an election".to_owned(),
-        Note::Yields(node) => format!("leaves it to {node}"),
-        Note::Leads => "is coordinator".to_owned(),
-        Note::Follows(node) => format!("follows {node}"),
     }
 }

@@ -77,11 +77,11 @@ fn an_accept_that_comes_too_late_is_not_counted() {
 #[test]
 fn a_group_number_is_kept_before_anybody_hears_of_it_and_never_used_again() {
     let (_, said) = Bench::<Invitation>::new(0, 2, ());
-    let kept = said.iter().filter_map(|output| match output {
+    let mut kept = said.iter().filter_map(|output| match output {
         Output::Persist(stable) => Some(stable.counter),
         Output::Send(_) | Output::Note(_) => None,
     });
-    assert_eq!(kept.last(), Some(1));
+    assert_eq!(kept.next_back(), Some(1));
     let mut world = agreed::<Invitation>(2, (), WAY);
     world.crash(NodeId(0));
     world.start(NodeId(0)).unwrap();
