@@ -24,6 +24,7 @@ pub mod log;
 pub mod machine;
 pub mod ports;
 pub mod prove;
+mod reload;
 pub mod report;
 pub mod rows;
 pub mod run;

@@ -41,6 +41,8 @@ pub struct Instance {
     pub stage: String,
     /// Of the program.
     pub version: String,
+    /// The same for instances that are configured alike: their jobs, how jobs move, how long things take.
+    pub config: String,
     /// How many jobs it leads.
     pub leads: usize,
     /// How long it may go on leading them if no heartbeat is confirmed any more.

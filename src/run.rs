@@ -4,7 +4,6 @@
 //! which must prove its compare-and-set, while HTTP says what is waited for; the instance; HTTP. End: no new runs, running ones end or are
 //! cut off after the grace, leases are handed over, the member row goes, then HTTP, then the process.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +21,8 @@ use crate::http::{self, App};
 use crate::instance::Instance;
 use crate::lease::{About, Input};
 use crate::log;
-use crate::schedulers::Job;
+pub use crate::reload::Load;
+use crate::reload::{self, Reload};
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
@@ -33,13 +33,11 @@ const RETRY: Duration = Duration::from_millis(250);
 /// How long HTTP may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Runs until a signal asks to stop.
-pub async fn run(mut config: Config) -> Result<(), Failure> {
-    // With thousands of jobs it would be the largest thing that an instance keeps, for nobody.
-    config.shown = Vec::new();
+/// Runs until a signal asks to stop. The configuration is read again with `load` when it changes.
+pub async fn run(mut config: Config, load: Load) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let began = clock.now();
-    let mut signals = Signals::listen()?;
+    let (mut signals, hangup) = Signals::listen()?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::Other(format!("cannot listen: {error}")))?;
     let store = tokio::select! {
@@ -49,8 +47,7 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
 
     let url = config.advertise.clone().unwrap_or_else(|| advertise(address));
     let about = About { name: config.name.clone(), url, version: env!("CARGO_PKG_VERSION").to_owned() };
-    let schedule = |job: &Job| (job.name.clone(), Arc::clone(&job.schedule));
-    let schedules: BTreeMap<_, _> = config.jobs.iter().map(schedule).collect();
+    let (list, listed) = watch::channel(reload::listed(&config));
     let place = store.describe();
     let mut tasks = JoinSet::new();
     let instance = Instance {
@@ -61,20 +58,24 @@ pub async fn run(mut config: Config) -> Result<(), Failure> {
         balance: config.balance,
         seed: seed(),
     };
-    let handle = instance.start(store, Arc::clone(&clock), &mut tasks);
+    let (handle, reviser) = instance.start_revisable(store, Arc::clone(&clock), &mut tasks);
+    let reload = Reload::new(load, &config, Arc::clone(&clock), reviser, hangup, list);
+    // With thousands of jobs it would be the largest thing that an instance keeps, for nobody.
+    config.shown = Vec::new();
     let app = App {
         handle: handle.clone(),
         about,
         stage: config.stage.clone(),
         cluster: config.cluster.clone(),
         store: place.clone(),
-        jobs: schedules,
+        listed,
         clock: Arc::clone(&clock),
     };
     let (close, closed) = watch::channel(false);
     let mut helpers = JoinSet::new();
     helpers.spawn(http::serve(listener, app, until(closed)));
     helpers.spawn(log::own_up());
+    helpers.spawn(reload.run());
     started(&config, address, &place, clock.now().since(began));
 
     tokio::select! {
@@ -194,6 +195,7 @@ fn started(config: &Config, address: SocketAddr, store: &str, took: Duration) {
         address = %address,
         store,
         cluster = config.cluster,
+        config = config.fingerprint,
         jobs = config.jobs.len(),
         failover_ms = u64::try_from(config.timing.ttl.as_millis()).unwrap_or(u64::MAX),
         "Started server in {}ms. Listening to requests on port {}.",
@@ -215,14 +217,16 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    /// With the signal that asks to read the configuration again.
+    fn listen() -> Result<(Self, Signal), Failure> {
         let open =
             |kind| signal(kind).map_err(|error| Failure::Other(format!("cannot listen to signals: {error}")));
-        Ok(Self {
+        let signals = Self {
             interrupt: open(SignalKind::interrupt())?,
             terminate: open(SignalKind::terminate())?,
             last: 0,
-        })
+        };
+        Ok((signals, open(SignalKind::hangup())?))
     }
 
     async fn next(&mut self) {

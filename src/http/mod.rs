@@ -67,14 +67,23 @@ pub struct App {
     pub about: About,
     /// Development, production and so on.
     pub stage: String,
-    /// When its jobs are due.
-    pub jobs: BTreeMap<JobName, Arc<dyn Schedule>>,
+    /// What is configured.
+    pub listed: watch::Receiver<Listed>,
     /// Which cluster, within its store.
     pub cluster: String,
     /// Which store.
     pub store: String,
     /// To say how long is left.
     pub clock: Arc<dyn Clock>,
+}
+
+/// What is configured at the moment.
+#[derive(Debug)]
+pub struct Listed {
+    /// When the jobs are due.
+    pub jobs: BTreeMap<JobName, Arc<dyn Schedule>>,
+    /// The same for instances that are configured alike.
+    pub fingerprint: String,
 }
 
 /// What every handler sees.
@@ -209,6 +218,7 @@ impl Site {
             url,
             stage: self.app.stage.clone(),
             version,
+            config: self.app.listed.borrow().fingerprint.clone(),
             leads: snapshot.seats.iter().filter(|seat| self.left(seat).is_some()).count(),
             horizon: snapshot.horizon.map(|horizon| horizon.since(self.app.clock.now())),
             trouble: health::trouble(&self.app.handle.health()),
@@ -218,7 +228,7 @@ impl Site {
     fn job(&self, seat: &SeatView) -> report::Job {
         let job = report::Job::new(seat.job.clone(), &seat.row);
         let job = report::Job { horizon: self.left(seat), ..job };
-        match self.app.jobs.get(&seat.job) {
+        match self.app.listed.borrow().jobs.get(&seat.job) {
             Some(schedule) => job.due_by(&**schedule, &seat.row, self.app.clock.wall()),
             None => job,
         }

@@ -1,6 +1,5 @@
 //! What an instance shows over HTTP, to friends and to others.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenure::handle::Handle;
-use tenure::http::{self, App};
+use tenure::http::{self, App, Listed};
 use tenure::instance::Instance;
 use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Timing};
@@ -21,7 +20,7 @@ use tenure::stores::memory::Memory;
 use tenure::time::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -93,7 +92,11 @@ impl Server {
             stage: "test".into(),
             cluster: "tests".into(),
             store: place,
-            jobs: names.into_iter().map(|name| (name, Arc::clone(&schedule))).collect::<BTreeMap<_, _>>(),
+            listed: watch::channel(Listed {
+                jobs: names.into_iter().map(|name| (name, Arc::clone(&schedule))).collect(),
+                fingerprint: "0123".into(),
+            })
+            .1,
             clock,
         };
         let (close, closed) = oneshot::channel::<()>();

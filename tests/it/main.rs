@@ -37,6 +37,7 @@ mod orders;
 mod prove;
 #[cfg(feature = "datastore")]
 mod proxy;
+mod reload;
 mod scale;
 mod sim;
 mod sqlite;
