@@ -173,7 +173,9 @@ impl Cli {
                 start_log(&config, Destination::Stdout);
                 wait(tenure::run::run(config, Arc::new(move || read(&settings))))
             }
-            Command::Status(shape) => shape.show(async |store, _| Ok(status(store, &SystemClock).await?)),
+            Command::Status(shape) => {
+                shape.show(async |store, config| Ok(status(store, &config.cluster, &SystemClock).await?))
+            }
             Command::Jobs(jobs) => jobs.run(),
             Command::Nodes(shape) => shape.show(async |store, _| Ok(nodes(store).await?)),
             Command::Why(Why { job, at, shape }) => {

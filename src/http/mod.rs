@@ -90,12 +90,15 @@ pub struct Listed {
 #[derive(Debug)]
 struct Site {
     app: App,
+    /// Only its own machine can reach it.
+    local: bool,
     gate: Gate,
 }
 
 /// Serves `app` until `shutdown`, then ends what is under way.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
-    let site = Arc::new(Site { app, gate: Gate::default() });
+    let local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let site = Arc::new(Site { app, local, gate: Gate::default() });
     let mut keeper = JoinSet::new();
     let kept = Arc::clone(&site);
     keeper.spawn(async move { kept.gate.keep(&kept.app.handle).await });

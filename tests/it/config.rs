@@ -582,3 +582,10 @@ fn instances_that_are_configured_alike_have_one_fingerprint() {
     assert_ne!(of(text), of(&text.replace("1m", "2m")));
     assert_ne!(of(text), of(&format!("failover = \"7s\"\n{text}")));
 }
+
+#[test]
+fn a_store_in_memory_is_no_file() {
+    for path in [":memory:", "file::memory:?cache=shared"] {
+        assert!(World::default().flag("path", path).wrong().contains("say --store memory"));
+    }
+}

@@ -405,3 +405,20 @@ async fn the_end_does_not_wait_for_idle_clients() {
     timeout(PATIENCE, server.http.join_next()).await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_name_that_a_stranger_could_own_is_not_answered() {
+    let server = Server::leading(&["preach"]).await;
+    let status = async |host: &str| {
+        let request = format!("GET /api/v1/status HTTP/1.1\r\n{host}connection: close\r\n\r\n");
+        server.raw(request.as_bytes()).await.status
+    };
+    for host in
+        ["127.0.0.1:3000", "[::1]:3000", "localhost", "localhost.:80", "a.localhost", "tenure-1", "10.1.2.3"]
+    {
+        assert_eq!(status(&format!("host: {host}\r\n")).await, 200, "{host}");
+    }
+    for host in ["evil.example", "127.0.0.1.evil.example:3000", "localhost.evil.example"] {
+        assert_eq!(status(&format!("host: {host}\r\n")).await, 421, "{host}");
+    }
+}
