@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use tenure::commands::nodes::nodes;
+use tenure::commands::plan::plan;
 use tenure::commands::status::status;
 use tenure::commands::step_down::step_down;
 use tenure::commands::why::why;
@@ -62,6 +63,8 @@ enum Command {
     /// Look at jobs, at what became of their due times, and order something of them
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Say what a changed configuration will fire and what not, before it is applied
+    Plan(Shape),
     /// Say why a job did or did not run
     Why(Why),
     /// Show the instances
@@ -177,6 +180,9 @@ impl Cli {
                 shape.show(async |store, config| Ok(status(store, &config.cluster, &SystemClock).await?))
             }
             Command::Jobs(jobs) => jobs.run(),
+            Command::Plan(shape) => {
+                shape.show(async |store, config| Ok(plan(store, &config.jobs, SystemClock.wall()).await?))
+            }
             Command::Nodes(shape) => shape.show(async |store, _| Ok(nodes(store).await?)),
             Command::Why(Why { job, at, shape }) => {
                 let now = SystemClock.wall();

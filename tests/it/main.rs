@@ -34,6 +34,7 @@ mod looks;
 mod model;
 mod mutants;
 mod orders;
+mod plan;
 mod prove;
 #[cfg(feature = "datastore")]
 mod proxy;
