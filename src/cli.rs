@@ -1,7 +1,9 @@
 //! The command line.
 
+mod exec;
 mod flags;
 mod jobs;
+mod sim;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -24,17 +26,20 @@ use tenure::jobs::command::warden;
 use tenure::log::{self, Destination, Style};
 use tenure::machine::JobName;
 use tenure::prove::{self, Proof};
-use tenure::sim;
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
+use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
+use sim::Sim;
 
 /// Most instances of one `tenure prove`.
 const MOST_INSTANCES: u16 = 100;
 /// Most jobs of one `tenure prove`.
 const MOST_PROVED: u16 = 1000;
+/// The exit code for a command line that cannot be understood.
+const MISUSED: u8 = 2;
 /// How long a request of a command may take at least: no lease hangs on it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long requests that nobody waits for any more may take to end.
@@ -71,6 +76,10 @@ enum Command {
     Nodes(Shape),
     /// Ask the leader of a job to give it to another instance
     StepDown(StepDown),
+    /// Run a command only while this process leads a job
+    Exec(Exec),
+    /// End well only if a term leads its job
+    Check(Check),
     /// Try the store, run instances on it, hurt them, and check that no job ever has two leaders
     Prove(Prove),
     /// Run simulated instances in simulated worlds, one for each seed
@@ -157,20 +166,12 @@ struct Prove {
     settings: Settings,
 }
 
-#[derive(Debug, Args)]
-struct Sim {
-    /// How many worlds
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: u64,
-    /// The seed of the first world
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    first: u64,
-}
-
 impl Cli {
-    /// Does what was asked.
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        match self.command.unwrap_or(Command::Run(self.settings)) {
+    /// Does what was asked. The exit code of what went well.
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        let done = match self.command.unwrap_or(Command::Run(self.settings)) {
+            Command::Exec(exec) => return exec.run(),
+            Command::Check(check) => check.run(),
             Command::Run(settings) => {
                 let config = load(&settings)?;
                 start_log(&config, Destination::Stdout);
@@ -216,14 +217,7 @@ impl Cli {
                 }
                 if report.holds() { Ok(()) } else { Err(Failure::Other("the proof failed".to_owned())) }
             }
-            Command::Sim(Sim { seeds, first }) => {
-                let report = sim::run(first, seeds);
-                print(&report.to_string())?;
-                match report.violations {
-                    0 => Ok(()),
-                    count => Err(Failure::Other(format!("{count} of {seeds} worlds broke the law"))),
-                }
-            }
+            Command::Sim(sim) => sim.run(),
             Command::Warden(Ward { dir, command }) => wait(async {
                 let guarded = warden::guard(dir, command).await;
                 guarded.map_err(|error| Failure::Other(format!("only `tenure run` starts a warden: {error}")))
@@ -236,7 +230,20 @@ impl Cli {
                     Output::Json => print(&json(&shown)),
                 }
             }
-        }
+        };
+        done.map(|()| 0)
+    }
+}
+
+/// Says what is wrong with the command line, or what it asked about itself. The exit code for that.
+pub(crate) fn refuse(error: &clap::Error) -> u8 {
+    // A reader that has seen enough is no failure.
+    drop(error.print());
+    let of_exec = std::env::args_os().nth(1).is_some_and(|command| command == "exec");
+    match error.use_stderr() {
+        true if of_exec => Failure::OF_EXEC,
+        true => MISUSED,
+        false => 0,
     }
 }
 

@@ -99,7 +99,11 @@ impl Pruner {
     pub(crate) async fn run(mut self) {
         while let Some(News { job, keep, now }) = self.news.recv().await {
             let at = self.clock.now();
-            let first = || Pile { new: 0, look: at + LOOK.mul_f64(self.random.f64()) };
+            // As if some had come already: processes that live for one run only must prune too.
+            let first = || Pile {
+                new: self.random.usize(..(keep.most / 2).max(1)),
+                look: at + LOOK.mul_f64(self.random.f64()),
+            };
             let pile = self.jobs.entry(job.clone()).or_insert_with(first);
             pile.new += 1;
             // Not each time: so few are read again and again, and half too many stand there at most.

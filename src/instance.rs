@@ -36,7 +36,7 @@ pub struct Instance {
 }
 
 /// The way to give a running instance other jobs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reviser {
     handle: Handle,
     to_runner: mpsc::Sender<Revision>,

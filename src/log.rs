@@ -35,8 +35,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// How soon people are told of lines that were lost.
 const CONFESSION: Duration = Duration::from_secs(1);
 
-/// What goes to standard output; `None` when the system gives no thread for it.
-static STDOUT: OnceLock<Option<Spool>> = OnceLock::new();
+/// What a daemon writes; `None` when the system gives no thread for it.
+static SPOOL: OnceLock<Option<Spool>> = OnceLock::new();
 
 /// Which lines are written: directives such as `info` or `info,tenure::drive=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub enum Destination {
     Stdout,
     /// For a command whose result goes to standard output.
     Stderr,
+    /// For a daemon whose standard output is another's.
+    Beside,
 }
 
 impl Destination {
@@ -90,7 +92,7 @@ impl Destination {
     pub fn likes_colour(self, no_colour: bool) -> bool {
         let terminal = match self {
             Self::Stdout => io::stdout().is_terminal(),
-            Self::Stderr => io::stderr().is_terminal(),
+            Self::Stderr | Self::Beside => io::stderr().is_terminal(),
         };
         terminal && !no_colour
     }
@@ -98,25 +100,29 @@ impl Destination {
     /// Writes one line. A daemon waits for no reader; a command does, and if there is none any more,
     /// there is nobody left to tell.
     fn write(self, line: &[u8]) {
-        let write = |line: &[u8]| io::stdout().lock().write_all(line);
-        let _unread = match self {
-            Self::Stdout => match STDOUT.get_or_init(|| Spool::start(write).ok()) {
-                Some(spool) => return spool.put(line),
-                None => write(line),
-            },
-            Self::Stderr => io::stderr().lock().write_all(line),
+        let write: fn(&[u8]) -> io::Result<()> = match self {
+            Self::Stdout => |line| io::stdout().lock().write_all(line),
+            Self::Stderr | Self::Beside => |line| io::stderr().lock().write_all(line),
         };
+        let spool = match self {
+            Self::Stdout | Self::Beside => SPOOL.get_or_init(|| Spool::start(write).ok()).as_ref(),
+            Self::Stderr => None,
+        };
+        match spool {
+            Some(spool) => spool.put(line),
+            None => drop(write(line)),
+        }
     }
 }
 
 /// Lines that could not be written so far, because their reader stood still or was gone.
 pub fn lost() -> u64 {
-    STDOUT.get().and_then(Option::as_ref).map_or(0, Spool::lost)
+    SPOOL.get().and_then(Option::as_ref).map_or(0, Spool::lost)
 }
 
 /// Waits a moment until the last lines are read.
 pub fn flush() {
-    if let Some(Some(spool)) = STDOUT.get() {
+    if let Some(Some(spool)) = SPOOL.get() {
         spool.flush(LAST_LINES);
     }
 }
@@ -125,7 +131,7 @@ pub fn flush() {
 pub async fn own_up() {
     loop {
         sleep(CONFESSION).await;
-        if let Some(count) = STDOUT.get().and_then(Option::as_ref).and_then(Spool::newly_lost) {
+        if let Some(count) = SPOOL.get().and_then(Option::as_ref).and_then(Spool::newly_lost) {
             tracing::warn!(
                 event = "log.lost",
                 count,

@@ -9,10 +9,13 @@ use clap::Parser;
 use tenure::log::chain;
 
 fn main() -> ExitCode {
-    let result = cli::Cli::parse().run();
+    let result = match cli::Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(error) => Ok(cli::refuse(&error)),
+    };
     tenure::log::flush();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let _unread = writeln!(io::stderr(), "{}", chain(&failure));
             ExitCode::from(failure.exit_code())

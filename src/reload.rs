@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -22,6 +21,7 @@ use crate::instance::Reviser;
 use crate::lease::placement::hash;
 use crate::machine::JobName;
 use crate::schedulers::Job;
+use crate::signals::Signals;
 use crate::time::{Clock, sleep_until};
 
 /// From one look at the file to the next.
@@ -42,7 +42,7 @@ pub(crate) struct Reload {
     node: String,
     clock: Arc<dyn Clock>,
     reviser: Reviser,
-    hangup: Signal,
+    hangup: Signals,
     listed: watch::Sender<Listed>,
     /// What counts.
     current: Current,
@@ -79,7 +79,7 @@ impl Reload {
         config: &Config,
         clock: Arc<dyn Clock>,
         reviser: Reviser,
-        hangup: Signal,
+        hangup: Signals,
         listed: watch::Sender<Listed>,
     ) -> Self {
         let current = Current::of(config);
@@ -93,7 +93,7 @@ impl Reload {
         let mut look_at = self.clock.now() + LOOK;
         loop {
             tokio::select! {
-                Some(()) = self.hangup.recv() => self.reload().await,
+                _ = self.hangup.next() => self.reload().await,
                 () = sleep_until(&*self.clock, look_at) => {
                     look_at = self.clock.now() + LOOK;
                     self.look().await;

@@ -17,6 +17,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::process::Signal;
 
 #[path = "../../tests/it/fleet.rs"]
@@ -26,7 +27,7 @@ mod folder;
 #[cfg(feature = "datastore")]
 mod transaction;
 
-use fleet::{Fleet, assert_exclusive, now};
+use fleet::{Fleet, Line, assert_exclusive, now};
 
 fn main() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
@@ -34,12 +35,13 @@ fn main() {
     let rounds = number("ROUNDS", 20);
     println!("failover {failover:?}, {rounds} rounds, store {}", store());
     let chosen: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
-    let figures: [(&str, &dyn Fn()); 6] = [
+    let figures: [(&str, &dyn Fn()); 7] = [
         ("cold_start", &cold_start),
         ("crashes", &|| crashes(failover, rounds)),
         ("departures", &|| departures(failover, rounds)),
         ("many_jobs", &|| many_jobs(10_000, failover)),
         ("few_jobs", &|| memory_of(10)),
+        ("throughput", &|| throughput(if store() == "sqlite" { 1000 } else { 200 })),
         ("transaction", &transaction),
     ];
     for (name, make) in figures {
@@ -150,7 +152,10 @@ fn many_jobs(jobs: usize, failover: Duration) {
     let mut fleet = new_fleet(failover, jobs, "24h");
     let first = fleet.start();
     all_led(&fleet, &first, jobs);
-    sleep(failover * 2);
+    fleet.wait("the first run of each has ended", |lines| {
+        (lines.iter().filter(|line| line.is("occurrence.finished")).count() >= jobs).then_some(())
+    });
+    sleep(failover * 5);
     println!("{jobs} jobs: {} MiB resident", fleet.node(&first).memory());
     requests(&fleet, &first, jobs, failover);
     let second = fleet.start_with("heir", &[("TENURE_BALANCE", "sticky")]);
@@ -187,13 +192,39 @@ fn memory_of(jobs: usize) {
     println!("{jobs} jobs: {} MiB resident", fleet.node(&node).memory());
 }
 
+/// As many jobs as one instance shall start in a second: how late they start, and whether all do.
+fn throughput(jobs: usize) {
+    const WARM_UP: Duration = Duration::from_secs(5);
+    const MEASURED: Duration = Duration::from_secs(20);
+    let mut fleet = new_fleet(Duration::from_secs(10), jobs, "1s");
+    let node = fleet.start();
+    all_led(&fleet, &node, jobs);
+    sleep(WARM_UP);
+    let from = now();
+    sleep(MEASURED);
+    let to = now();
+    let lines = fleet.lines();
+    let then: Vec<_> = lines.iter().filter(|line| line.at > from && line.at <= to).collect();
+    let when = |line: &Line, key: &str| line.text(key).parse::<Timestamp>().unwrap();
+    let started = then.iter().filter(|line| line.is("occurrence.started"));
+    let mut delays: Vec<_> = started
+        .map(|line| when(line, "time").duration_since(when(line, "due")).try_into().unwrap_or_default())
+        .collect();
+    let passed = ["occurrence.missed", "occurrence.superseded", "occurrence.failed", "occurrence.unknown"];
+    let passed = then.iter().filter(|line| passed.contains(&line.text("event"))).count();
+    let rate = delays.len() / usize::try_from(MEASURED.as_secs()).unwrap();
+    println!("{jobs} jobs a second: {rate} started a second, {passed} lines of others");
+    show("start after the due time", &mut delays);
+}
+
 fn show(what: &str, times: &mut [Duration]) {
     times.sort_unstable();
     let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
     println!(
-        "{what}: p50 {:.1?}, p90 {:.1?}, max {:.1?}, of {}",
+        "{what}: p50 {:.1?}, p90 {:.1?}, p99 {:.1?}, max {:.1?}, of {}",
         at(50),
         at(90),
+        at(99),
         times[times.len() - 1],
         times.len()
     );

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::lease::Found;
+use super::lookup::lease_key;
+use crate::lease::{Found, View};
 use crate::machine::JobName;
 use crate::ports::wake::wake;
 use crate::ports::wire;
 use crate::rows::{Cluster, encode};
-use crate::stores::{Change, Fields, Key, Outcome, Query, Store, StoreError, Version};
+use crate::stores::{Change, Fields, Key, Kind, Outcome, Query, Store, StoreError, Version};
 
 /// Writes of one row before we give up: each fails only because somebody else wrote it.
 pub(super) const MOST_ATTEMPTS: usize = 10;
+/// Instances that are told at once; others find out by themselves.
+const MOST_TOLD: usize = 64;
 /// How long a wake-up may take; whoever misses it finds out by itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -47,4 +51,20 @@ pub(super) async fn tell(url: String, job: &JobName) {
     if !url.is_empty() {
         drop(timeout(PATIENCE, wake(url, vec![job.clone()])).await);
     }
+}
+
+/// Tells everybody that nobody leads `job`, if so: a leader that gave it up may have known of nobody.
+pub(crate) async fn offer(store: &dyn Store, job: &JobName) {
+    let query = Query { keys: vec![lease_key(job)], kinds: vec![Kind::Member], ..Query::default() };
+    // Without it they still learn of it when they look next.
+    let View { members, leases, .. } = store.read(query).await.map(wire::view).unwrap_or_default();
+    if leases.iter().any(|(_, found)| found.row.as_ref().is_ok_and(|row| row.holder.is_some())) {
+        return;
+    }
+    let mut told = JoinSet::new();
+    for row in members.into_iter().filter_map(|(_, found)| found.row.ok()).take(MOST_TOLD) {
+        let job = job.clone();
+        told.spawn(async move { tell(row.url, &job).await });
+    }
+    told.join_all().await;
 }

@@ -15,6 +15,8 @@ pub struct Next {
     pub job: String,
     /// The next due times, the soonest first.
     pub due: Vec<String>,
+    /// It has none, because it is due whenever it does not run.
+    pub continuous: bool,
 }
 
 /// Finds the next `most` due times of `job` after `now`.
@@ -30,11 +32,15 @@ pub async fn next(
         .due(schedule.since(&row), now)
         .map(|due| if due > now { Some(due) } else { schedule.next(schedule.latest(due, now).0) });
     let dues = std::iter::successors(first.flatten(), |due| schedule.next(*due));
-    Ok(Next { job: job.to_string(), due: dues.take(most).map(|due| due.to_string()).collect() })
+    let due = dues.take(most).map(|due| due.to_string()).collect();
+    Ok(Next { job: job.to_string(), due, continuous: schedule.is_continuous() })
 }
 
 impl std::fmt::Display for Next {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.continuous {
+            return writeln!(f, "{} runs as long as somebody leads it", self.job);
+        }
         if self.due.is_empty() {
             return writeln!(f, "{} is due no more", self.job);
         }

@@ -14,8 +14,8 @@ use crate::lease::placement;
 use crate::machine::JobName;
 use crate::ports::wire;
 use crate::rows::{Lease, RunState, row_of_job};
-use crate::schedulers::Job;
 use crate::schedulers::policy::Missed;
+use crate::schedulers::{Job, Schedule};
 use crate::stores::{Kind, Query, Store, StoreError};
 use crate::time::Wall;
 
@@ -101,7 +101,7 @@ pub async fn plan(store: &dyn Store, jobs: &[Job], now: Wall) -> Result<Plan, St
 
 fn added(Job { name, schedule, policy, .. }: &Job, now: Wall) -> Change {
     let next = schedule.first(now);
-    let mut notes = Vec::new();
+    let mut notes: Vec<_> = whenever(&**schedule).into_iter().collect();
     if let Some(due) = next.filter(|due| *due < now) {
         let runs = policy.missed != Missed::Skip && due >= now - policy.missed_within;
         notes.push(
@@ -154,8 +154,13 @@ fn changed(Job { name, schedule, .. }: &Job, row: &Lease, now: Wall) -> Option<C
         instead_of: old.and_then(|old| old.due(old.since(row), now)),
         before: Some(cursor.schedule.clone()),
         passed,
-        notes: standing(row),
+        notes: whenever(&**schedule).into_iter().chain(standing(row)).collect(),
     })
+}
+
+/// That it is never due, and why it runs all the same.
+fn whenever(schedule: &dyn Schedule) -> Option<String> {
+    schedule.is_continuous().then(|| "it runs whenever it is led".to_owned())
 }
 
 /// What stands in the way, or goes on.

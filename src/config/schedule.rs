@@ -12,7 +12,7 @@ use super::section::Section;
 use super::words::{choose, duration, show, suggest, within};
 use crate::machine::JobName;
 use crate::schedulers::cron::{Gap, Overlap};
-use crate::schedulers::{At, Cron, Every, Jitter, Schedule};
+use crate::schedulers::{At, Continuous, Cron, Every, Jitter, Schedule};
 use crate::time::Wall;
 
 /// No interval is longer.
@@ -21,8 +21,8 @@ pub const LONGEST_INTERVAL: Duration = Duration::from_hours(366 * 24);
 pub const LONGEST_JITTER: Duration = Duration::from_hours(24);
 
 /// The kinds of schedules.
-const KINDS: [&str; 3] = ["every", "cron", "at"];
-pub(super) const KEYS: &[&str] = &["every", "cron", "at", "zone", "gap", "overlap", "jitter"];
+const KINDS: [&str; 4] = ["every", "cron", "at", "while"];
+pub(super) const KEYS: &[&str] = &["every", "cron", "at", "while", "zone", "gap", "overlap", "jitter"];
 /// Where there is no such zone.
 const NO_ZONE: &str = "UTC";
 
@@ -67,6 +67,11 @@ fn of_kind(
             });
             let cron = gap.into_iter().fold(cron?, Cron::with_gap);
             Arc::new(overlap.into_iter().fold(cron, Cron::with_overlap))
+        }
+        "while" => {
+            section.misplaced(layers, &["zone", "gap", "overlap"], "cron", "while");
+            section.misplaced(layers, &["jitter", "missed", "missed_within", "retries"], "every", "while");
+            Arc::new(section.required(layers, "while", |text| choose(&[("leading", Continuous)], text))?)
         }
         _ => {
             section.misplaced(layers, &["gap", "overlap"], "cron", "at");

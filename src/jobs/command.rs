@@ -8,18 +8,24 @@
 //! library may do without one: then it holds as long as the instance runs, and a command that left its
 //! process group is not found.
 
+mod attached;
 mod leash;
 mod lines;
 mod output;
 pub mod warden;
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::ffi::OsStr;
+use std::io::{ErrorKind, pipe};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::time::timeout;
 
+pub(crate) use self::attached::{Attached, Begun, Ended};
+pub(crate) use self::leash::Mishap;
 use self::leash::{Leash, Plan};
 pub use self::lines::LONGEST_LINE;
 use self::lines::Lines;
@@ -85,12 +91,22 @@ impl Command {
         let env = self.environment(run, &mut secrets).await.map_err(JobError::Failed)?;
         let mut lifeline = run.lifeline.clone();
         let last = lifeline.last_moment().ok_or(JobError::Interrupted)?;
-        let (program, dir, warden) = (&*self.program, self.dir.as_deref(), self.warden.as_deref());
-        let plan =
-            Plan { program, arguments: &self.arguments, dir, env, warden, last, remains: run.remains() };
-        let (mut leash, pipes) = Leash::start(plan)?;
-        let output = Output::new(run, Lines::new(secrets, self.output), pipes);
-        let mut output = output.map_err(|error| JobError::Failed(format!("cannot read it: {error}")))?;
+        let broken = |error| JobError::Failed(format!("it cannot be listened to: {error}"));
+        let ((out, stdout), (err, stderr)) = (pipe().map_err(broken)?, pipe().map_err(broken)?);
+        let plan = Plan {
+            program: self.program.as_os_str(),
+            arguments: self.arguments.iter().map(OsStr::new).collect(),
+            dir: self.dir.as_deref(),
+            env,
+            input: None,
+            output: [stdout.into(), stderr.into()],
+            warden: self.warden.as_deref(),
+            last,
+            remains: run.remains(),
+        };
+        let mut leash = Leash::start(plan)?;
+        let output = Output::new(run, Lines::new(secrets, self.output), [out, err]);
+        let mut output = output.map_err(broken)?;
         let (mut asked, mut silent) = (false, false);
         let ended = loop {
             tokio::select! {
@@ -98,7 +114,7 @@ impl Command {
                 () = output.pump(), if !silent => silent = true,
                 () = run.asked_to_end(), if !asked => {
                     asked = true;
-                    leash.ask_to_end();
+                    leash.send(Signal::TERM);
                 }
                 () = lifeline.moved() => if let Some(last) = lifeline.last_moment() {
                     leash.renew(last);
@@ -108,9 +124,9 @@ impl Command {
         // Too late for somebody is too late for all.
         drop(timeout(LAST_READ, output.pump()).await);
         output.finish();
-        match ended {
+        match judge(ended) {
             Err(JobError::Exited(_) | JobError::Failed(_)) if asked => Err(JobError::Interrupted),
-            ended => ended,
+            judged => judged,
         }
     }
 
@@ -125,6 +141,24 @@ impl Command {
         }
         env.extend(run.facts().map(|(name, value)| (format!("{PREFIX}{name}"), value)));
         Ok(env)
+    }
+}
+
+fn judge(ended: Result<ExitStatus, Mishap>) -> Result<(), JobError> {
+    let status = ended?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => Err(JobError::Exited(code)),
+        None => Err(JobError::Failed(format!("killed by {status}").replacen("signal: ", "signal ", 1))),
+    }
+}
+
+impl From<Mishap> for JobError {
+    fn from(mishap: Mishap) -> Self {
+        match mishap {
+            Mishap::Refused(_, why) | Mishap::Unwatched(why) => Self::Failed(why),
+            Mishap::Late => Self::Interrupted,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::led::{Led, Past, Step};
+use super::continuous;
 use super::policy::{Orphan, Policy};
 use super::reckoning::{Next, Passed, Watch};
 use super::{Job, Schedule};
@@ -94,7 +95,8 @@ impl Agenda {
         self.leave(job);
         let watch = Watch { began: now, ended: None, held: None, pause: row.orders.pause };
         let last = row.cursor.as_ref().map(|cursor| cursor.due);
-        self.led.insert(job.clone(), Led { term, watch, orders: row.orders, last, past, step: Step::Rests });
+        let (rest, orders, step) = (Duration::ZERO, row.orders, Step::Rests);
+        self.led.insert(job.clone(), Led { term, watch, rest, orders, last, past, step });
         self.wait(job, now);
         let cursor = row.cursor.as_ref().filter(|cursor| cursor.due > now + FUTURE)?;
         schedule.next(cursor.due)
@@ -231,10 +233,11 @@ impl Agenda {
     /// A run has ended. Returns what is to be recorded of it.
     pub fn ended(&mut self, job: &JobName, cursor: &Cursor, ran: Ran, now: Wall) -> End {
         let end = self.end(job, cursor, ran, now);
-        if let (Some((schedule, _)), Some(led)) = (self.jobs.get(job), self.led.get_mut(job))
+        if let (Some((schedule, policy)), Some(led)) = (self.jobs.get(job), self.led.get_mut(job))
             && matches!(led.step, Step::Runs(current) if current == cursor.run)
         {
             led.watch.ended = Some(now);
+            led.rest = continuous::rest(policy.backoff, led.rest, now.since(cursor.at));
             let cursor = Cursor { state: end.state, again: end.again, ..cursor.clone() };
             let settled = Past::Settled(schedule.since_cursor(&cursor));
             led.past = if cursor.is_open() { Past::Unsettled(Box::new(cursor)) } else { settled };
@@ -253,6 +256,11 @@ impl Agenda {
             (Ran::Well, _) => {
                 let reason = if cursor.extra.is_some() { ASKED_FOR } else { "" };
                 let entry = cursor.entry(Fate::Ran, reason, Some(now));
+                End { state: RunState::Finished, again: None, entry: Some(entry) }
+            }
+            // It ran for as long as it could.
+            (Ran::Cut, None) if self.jobs.get(job).is_some_and(|(schedule, _)| schedule.is_continuous()) => {
+                let entry = cursor.entry(Fate::Ran, Ran::Cut.reason(), Some(now));
                 End { state: RunState::Finished, again: None, entry: Some(entry) }
             }
             (Ran::Badly(_) | Ran::Cut, Some(wait)) => {
@@ -274,17 +282,16 @@ impl Agenda {
                 return Some(led.mark(Since::Due(schedule.latest(*last, now).0), now));
             }
             Past::Settled(since) => {
-                let next = reckon(*since);
-                return match led
-                    .extra(*since, now)
-                    .filter(|at| next.as_ref().is_none_or(|next| next.due > *at))
-                {
-                    Some(due) => Some(led.bring_forward(due, *since)),
-                    None if led.last.is_none() && next.as_ref().is_some_and(|next| next.due > now) => {
-                        Some(led.mark(*since, now))
-                    }
-                    None => Some(self.follow(next?, Vec::new(), led, now)),
-                };
+                let next = if schedule.is_continuous() { led.go_on(*since) } else { reckon(*since) };
+                let extra = led.extra(*since, now);
+                if let Some(due) = extra.filter(|at| next.as_ref().is_none_or(|next| next.due > *at)) {
+                    return Some(led.bring_forward(due, *since));
+                }
+                if led.last.is_none() && next.as_ref().is_some_and(|next| next.due > now) {
+                    return Some(led.mark(*since, now));
+                }
+                let plan = self.follow(next?, Vec::new(), led, now);
+                return Some(if schedule.is_continuous() { Plan { at: led.rested(), ..plan } } else { plan });
             }
             Past::Unsettled(cursor) => cursor,
         };

@@ -2,6 +2,7 @@
 //! them all for one instance.
 
 pub mod agenda;
+pub mod continuous;
 pub mod cron;
 pub mod interval;
 pub mod jitter;
@@ -13,6 +14,7 @@ pub mod runner;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::continuous::Continuous;
 pub use self::cron::Cron;
 pub use self::interval::Every;
 pub use self::jitter::Jitter;
@@ -35,6 +37,11 @@ pub trait Schedule: Send + Sync + fmt::Debug {
 
     /// What tells one schedule from another in a lease row.
     fn fingerprint(&self) -> String;
+
+    /// Whether the job has no due times, but is due whenever it does not run.
+    fn is_continuous(&self) -> bool {
+        false
+    }
 
     /// The latest due time from `due`, which is one, up to `now`, and how many there are between them:
     /// at least that many, where counting would take long.

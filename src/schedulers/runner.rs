@@ -314,16 +314,16 @@ impl Runner {
         let (job, node, term, due, id) = (&run.job, self.node.as_str(), run.term.0, run.due, run.id);
         let attempt = cursor.attempt;
         let why = ran.reason();
-        match (&ran, end.again) {
-            (Ran::Well, _) => tracing::info!(
+        match (end.state, end.again) {
+            (RunState::Finished, _) => tracing::info!(
                 event = "occurrence.finished", %job, node, term, due = %due, run = %id, attempt,
                 "Finished {job} due {due} on node {node}"
             ),
-            (Ran::Badly(_) | Ran::Cut, None) => tracing::error!(
+            (_, None) => tracing::error!(
                 event = "occurrence.failed", %job, node, term, due = %due, run = %id, attempt, reason = why,
                 "Failed {job} due {due} on node {node}: {why}"
             ),
-            (Ran::Badly(_) | Ran::Cut, Some(again)) => tracing::warn!(
+            (_, Some(again)) => tracing::warn!(
                 event = "occurrence.retried", %job, node, term, due = %due, run = %id, attempt, reason = why, again = %again,
                 "Failed {job} due {due} on node {node}: {why}; it is tried again at {again}"
             ),

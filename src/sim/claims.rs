@@ -1,7 +1,7 @@
 //! What machines claim to lead, and that no two of them lead one job.
 
+use super::court::{Article, Verdict};
 use super::instance::Claim;
-use super::law::{Verdict, require};
 use super::world::World;
 use crate::machine::{Leadership, Machine};
 use crate::time::Instant;
@@ -20,7 +20,8 @@ impl World {
         let claim = match process.machine.leadership(&self.jobs[job], now) {
             Leadership::Leader { term, until: Some(until) } => Claim { term, until },
             Leadership::Leader { until: None, .. } => {
-                return Err(format!("{index} leads job {job} for ever"));
+                let forever = || format!("{index} leads job {job} for ever");
+                return self.court.require(Article::Manners, false, forever);
             }
             Leadership::Follower { .. } => {
                 process.claims[job] = ended;
@@ -32,8 +33,10 @@ impl World {
         if let Some(work) = process.desks[job].work.as_mut().filter(|work| work.term == term) {
             work.until = until;
         }
-        require(now < until, || format!("{index} leads job {job} although its lease ended at {until:?}"))?;
-        require(ended.is_none_or(|ended| ended.term < term), || {
+        self.court.require(Article::OneLeader, now < until, || {
+            format!("{index} leads job {job} although its lease ended at {until:?}")
+        })?;
+        self.court.require(Article::TermsRise, ended.is_none_or(|ended| ended.term < term), || {
             format!("{index} leads job {job} at term {term}, which had ended, again")
         })?;
         if self.crew[index].may_err(until) { Ok(()) } else { self.claim_surely(index, job, claim, before) }
@@ -45,12 +48,14 @@ impl World {
         let goes_on = before.is_some_and(|before| before.term == term && !instance.may_err(before.until));
         let me = instance.process.as_ref().and_then(|process| process.machine.incarnation());
         if let (false, Some(me)) = (goes_on, me) {
-            self.law.begun(&self.jobs[job], term, me)?;
+            self.law.begun(&self.court, &self.jobs[job], term, me)?;
         }
         for other in (0..self.crew.len()).filter(|other| *other != index) {
-            require(self.crew[other].surely_leads(job, self.now).is_none(), || {
-                format!("{index} leads job {job} at term {term} while {other} still leads it")
-            })?;
+            self.court.require(
+                Article::OneLeader,
+                self.crew[other].surely_leads(job, self.now).is_none(),
+                || format!("{index} leads job {job} at term {term} while {other} still leads it"),
+            )?;
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::law::{Verdict, require};
+use super::court::{Article, Verdict};
+use super::fence::Effect;
+use super::instance::Instance;
 use super::weather::part;
 use super::world::{Event, World};
 use crate::lease::{End, Ending, Input, Launch};
@@ -12,7 +14,7 @@ use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState};
 use crate::time::{Instant, Wall};
 
 /// What a scheduler knows of one job.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Desk {
     /// The leadership it was told of.
     pub(super) led: Option<Term>,
@@ -42,32 +44,40 @@ impl World {
     pub(super) fn lead(&mut self, who: usize, job: usize, term: Term, row: Lease) -> Verdict {
         let name = &self.jobs[job];
         let knows = self.crew[who].process.as_ref().is_some_and(|process| process.listed.contains(name));
-        require(knows, || format!("told to lead job {job}, which is not on its list"))?;
-        let desk = self.desk(who, job);
-        require(desk.led.is_none() && desk.launch.is_none(), || format!("told twice to lead job {job}"))?;
-        require(desk.work.is_none(), || format!("told to lead job {job} while its last run goes on"))?;
+        self.court.require(Article::Manners, knows, || {
+            format!("told to lead job {job}, which is not on its list")
+        })?;
+        let desk = desk_of(&mut self.crew, who, job);
+        self.court.require(Article::Manners, desk.led.is_none() && desk.launch.is_none(), || {
+            format!("told twice to lead job {job}")
+        })?;
+        self.court.require(Article::Manners, desk.work.is_none(), || {
+            format!("told to lead job {job} while its last run goes on")
+        })?;
         let position = |cursor: &Option<Cursor>| cursor.as_ref().map(Cursor::position);
-        require(position(&row.cursor) >= position(&desk.cursor), || {
+        self.court.require(Article::InOrder, position(&row.cursor) >= position(&desk.cursor), || {
             format!("told to lead job {job} from {:?}, not from {:?}", row.cursor, desk.cursor)
         })?;
         (desk.led, desk.cursor, desk.orders, desk.winding) = (Some(term), row.cursor, row.orders, false);
         self.figures.leaderships += 1;
         let soon = part(&mut self.random, self.weather.timing.heartbeat);
         self.schedule(soon, Event::Due { who: self.whom(who), job, term });
+        let way = self.latency(who);
+        self.schedule(way, Event::Land(Effect { who: self.whom(who), job, term }));
         self.beset(who);
         Ok(())
     }
 
     /// The machine says that people have ordered something else.
     pub(super) fn order(&mut self, who: usize, job: usize, orders: Orders) {
-        self.desk(who, job).orders = orders;
+        desk_of(&mut self.crew, who, job).orders = orders;
     }
 
     /// The machine says that `who` leads no more.
     pub(super) fn leave(&mut self, who: usize, job: usize, term: Term, why: &Ending) -> Verdict {
         let now = self.crew[who].clock.shows(self.now);
-        let desk = self.desk(who, job);
-        require(desk.led == Some(term), || {
+        let desk = desk_of(&mut self.crew, who, job);
+        self.court.require(Article::Manners, desk.led == Some(term), || {
             format!("told to leave job {job} at term {term}, not {:?}", desk.led)
         })?;
         desk.led = None;
@@ -75,7 +85,7 @@ impl World {
             self.figures.handovers += u64::from(matches!(why, Ending::HandedOver(_)));
             return Ok(());
         };
-        require(matches!(why, Ending::Lapsed | Ending::Lost), || {
+        self.court.require(Article::OneLeader, matches!(why, Ending::Lapsed | Ending::Lost), || {
             format!("job {job} was given away while {:?} goes on", work.run)
         })?;
         // What is killed at the horizon takes a while to be joined; what goes on must end before it.
@@ -91,7 +101,7 @@ impl World {
 
     /// The machine wants the job's run to end.
     pub(super) fn wind(&mut self, who: usize, job: usize) {
-        let desk = self.desk(who, job);
+        let desk = desk_of(&mut self.crew, who, job);
         desk.winding = true;
         if let Some(work) = desk.work {
             self.end_within(who, job, self.weather.timing.heartbeat, work.run);
@@ -100,9 +110,12 @@ impl World {
 
     /// The machine lets a run start.
     pub(super) fn grant(&mut self, who: usize, job: usize, run: RunId, term: Term) -> Verdict {
-        let desk = self.desk(who, job);
+        let desk = desk_of(&mut self.crew, who, job);
         let launch = desk.launch.take().filter(|(launch, _)| launch.cursor.run == run);
-        let Some((launch, _)) = launch else { return Err(format!("job {job} was granted {run:?} unasked")) };
+        let Some((launch, _)) = launch else {
+            let unasked = || format!("job {job} was granted {run:?} unasked");
+            return self.court.require(Article::Manners, false, unasked);
+        };
         let position = launch.cursor.position();
         let starts = launch.cursor.state == RunState::Started;
         desk.cursor = Some(launch.cursor);
@@ -110,28 +123,32 @@ impl World {
         if !starts {
             return Ok(());
         }
-        require(self.crew[who].leads(job, self.now) == Some(term), || {
+        self.court.require(Article::OneLeader, self.crew[who].leads(job, self.now) == Some(term), || {
             format!("job {job} was granted {run:?} without leading at term {term}")
         })?;
         let until = self.horizon(who, job);
         let misled = self.crew[who].may_err(until);
         let busy = (0..self.crew.len()).find(|other| self.crew[*other].works(job, self.now));
-        require(busy.is_none() || misled, || {
+        self.court.require(Article::OneLeader, busy.is_none() || misled, || {
             format!("job {job} runs on {who} while it still runs on {busy:?}")
         })?;
-        self.desk(who, job).work = Some(Work { run, term, until });
-        self.law.started(&launch.job, run, position, misled)?;
+        desk_of(&mut self.crew, who, job).work = Some(Work { run, term, until });
+        self.law.started(&self.court, &launch.job, run, position, misled)?;
         self.figures.launches += 1;
+        let later = part(&mut self.random, self.weather.run);
+        self.schedule(later, Event::Intend(Effect { who: self.whom(who), job, term }));
         self.end_within(who, job, self.weather.run, run);
         Ok(())
     }
 
     /// The machine does not let a run start.
     pub(super) fn refuse(&mut self, who: usize, job: usize, run: RunId) -> Verdict {
-        let launch = self.desk(who, job).launch.take();
-        require(launch.is_some_and(|(launch, _)| launch.cursor.run == run), || {
-            format!("{run:?} was refused unasked")
-        })
+        let launch = desk_of(&mut self.crew, who, job).launch.take();
+        self.court.require(
+            Article::Manners,
+            launch.is_some_and(|(launch, _)| launch.cursor.run == run),
+            || format!("{run:?} was refused unasked"),
+        )
     }
 
     fn end_within(&mut self, who: usize, job: usize, most: Duration, run: RunId) {
@@ -180,7 +197,7 @@ impl World {
         let job_name: JobName = self.jobs[job].clone();
         let fate = self.random.choice([Some(Fate::Ran), Some(Fate::Failed), None]).flatten();
         let again = Wall::from_nanos(self.now.as_nanos());
-        let desk = self.desk(who, job);
+        let desk = desk_of(&mut self.crew, who, job);
         desk.work.take_if(|work| work.run == run)?;
         let state = match fate {
             Some(Fate::Ran) => RunState::Finished,
@@ -195,12 +212,12 @@ impl World {
         let end = End { state, again: fate.is_none().then_some(again), entry };
         Some(Input::Ended { job: job_name, run, end })
     }
+}
 
-    fn desk(&mut self, who: usize, job: usize) -> &mut Desk {
-        match &mut self.crew[who].process {
-            Some(process) => &mut process.desks[job],
-            None => unreachable!("only a process that runs says anything"),
-        }
+fn desk_of(crew: &mut [Instance], who: usize, job: usize) -> &mut Desk {
+    match &mut crew[who].process {
+        Some(process) => &mut process.desks[job],
+        None => unreachable!("only a process that runs says anything"),
     }
 }
 

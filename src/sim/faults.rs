@@ -1,16 +1,20 @@
-//! What strikes now and then, and the calm after it.
+//! What strikes now and then.
 
 use std::time::Duration;
 
-use super::law::{Verdict, require};
+use super::court::{Article, Verdict};
+use super::coverage::Strike;
+use super::instance::{Instance, Process};
 use super::weather::{Fault, part, pick};
 use super::world::{Event, Whom, World};
-use crate::lease::{Balance, Input, RowWrite, Write};
+use crate::lease::{Input, RowWrite, Write};
 use crate::rows::{Cluster, Lease, Orders, Pause, Wish};
 use crate::time::{Instant, Wall};
 
 /// How many times the time-to-live a pause, a cut or an absence may last.
 const LONGEST: u32 = 4;
+/// No more machines come of copies.
+const MOST_MACHINES: usize = 8;
 
 impl World {
     /// Something goes wrong, and will again.
@@ -35,6 +39,8 @@ impl World {
             Fault::Wish => return self.wish(),
             Fault::Revise => return self.revise(victim),
             Fault::Wipe => self.wipe(victim, lasting),
+            Fault::Rollback => self.store.roll_back(),
+            Fault::Clone => self.twin(victim),
         }
         Ok(())
     }
@@ -43,8 +49,14 @@ impl World {
     fn pause(&mut self, index: usize, lasting: Duration) {
         let who = self.whom(index);
         let until = self.now + lasting;
-        let Some(process) = self.process(who).filter(|process| process.asleep.is_none()) else { return };
-        process.asleep = Some(until);
+        if !self.awake(who) {
+            return;
+        }
+        let frozen = self.crew[index].frozen.is_some();
+        self.struck(if frozen { Strike::Freeze } else { Strike::Pause }, index);
+        if let Some(process) = self.process(who) {
+            process.asleep = Some(until);
+        }
         if self.random.bool() {
             self.crew[index].cut.1 = until;
         }
@@ -73,7 +85,9 @@ impl World {
     fn freeze(&mut self, index: usize, lasting: Duration) {
         if self.awake(self.whom(index)) {
             self.crew[index].frozen = Some(self.now);
-            self.crew[index].misled = Instant::NEVER;
+            if self.weather.pardons {
+                self.crew[index].misled = Instant::NEVER;
+            }
             self.pause(index, lasting);
         }
     }
@@ -85,7 +99,9 @@ impl World {
         let Some(since) = instance.frozen.take() else { return };
         let (before, after) = (instance.clock.shows(since), instance.clock.shows(now));
         instance.clock.offset -= after.as_nanos() - before.as_nanos();
-        instance.misled = before + trust;
+        if self.weather.pardons {
+            instance.misled = before + trust;
+        }
     }
 
     /// A process that stood still goes on: with what came meanwhile, or with its timers.
@@ -108,7 +124,8 @@ impl World {
     }
 
     fn crash(&mut self, index: usize, lasting: Duration) {
-        if self.crew[index].process.take().is_some() {
+        self.struck(Strike::Crash, index);
+        if self.bury(index).is_some() {
             self.thaw(index);
             self.figures.crashes += 1;
             self.schedule(lasting, Event::Start(index));
@@ -117,6 +134,7 @@ impl World {
 
     /// A process is told to stop.
     pub(super) fn drain(&mut self, index: usize) -> Verdict {
+        self.struck(Strike::Drain, index);
         let (who, now) = (self.whom(index), self.now);
         if let Some(process) = self.process(who) {
             process.draining.get_or_insert(now);
@@ -126,9 +144,10 @@ impl World {
 
     /// A machine says that it will do nothing more.
     pub(super) fn stopped(&mut self, index: usize) -> Verdict {
-        let Some(process) = self.crew[index].process.take() else { return Ok(()) };
-        require(process.draining.is_some(), || format!("{index} stopped unasked"))?;
-        require(process.desks.iter().all(|desk| desk.work.is_none()), || {
+        let Some(process) = self.bury(index) else { return Ok(()) };
+        self.court
+            .require(Article::Manners, process.draining.is_some(), || format!("{index} stopped unasked"))?;
+        self.court.require(Article::Manners, process.desks.iter().all(|desk| desk.work.is_none()), || {
             format!("{index} stopped with work")
         })?;
         self.figures.drained += 1;
@@ -139,6 +158,7 @@ impl World {
 
     /// An instance cannot reach the store, or hears nothing from it, or both.
     fn cut(&mut self, index: usize, lasting: Duration) {
+        self.struck(Strike::Cut, index);
         let (until, cut) = (self.now + lasting, &mut self.crew[index].cut);
         match self.random.u8(..3) {
             0 => cut.0 = until,
@@ -170,7 +190,7 @@ impl World {
         };
         let pauses = Lease { orders: Orders { pause: Some(pause), ..lease.orders }, ..lease };
         let wished = if self.random.bool() { moves } else { pauses };
-        self.accounts.written(&job, &wished, self.now)?;
+        self.accounts.written(&self.court, &job, &wished, self.now)?;
         let row = RowWrite::Lease(job, Box::new(wished));
         let wishes = RowWrite::Cluster(Cluster { wishes: cluster.wishes + 1, ..cluster });
         self.store.commit(self.now, &[Write { base: version, row }, Write { base, row: wishes }]);
@@ -186,7 +206,8 @@ impl World {
 
     /// The store loses everything, and somebody may not see it for a while.
     fn wipe(&mut self, index: usize, lasting: Duration) {
-        if self.law.lenient {
+        (0..self.crew.len()).for_each(|index| self.struck(Strike::Wipe, index));
+        if self.weather.forgetful {
             self.cut(index, lasting);
         }
         self.store.wipe();
@@ -194,53 +215,45 @@ impl World {
         self.accounts.forget();
     }
 
-    /// The faults end: everybody is there, knows all jobs and hears everybody.
-    pub(super) fn calm(&mut self) -> Verdict {
-        self.quiet = true;
-        self.tell(|world| format!("{:?} all is quiet", world.now));
-        for index in 0..self.crew.len() {
-            self.crew[index].cut = (Instant::LONG_AGO, Instant::LONG_AGO);
-            self.resume(self.whom(index))?;
-            self.deliver(self.whom(index), Input::Jobs(self.jobs.clone()))?;
-            self.schedule(Duration::ZERO, Event::Start(index));
+    /// A machine is copied while it runs. The copy has all that the machine has but its connections.
+    fn twin(&mut self, index: usize) {
+        let copied = self.crew[index].process.as_ref().filter(|process| process.asleep.is_none());
+        let (Some(process), true) = (copied.cloned(), self.crew.len() < MOST_MACHINES) else { return };
+        let twin = self.crew.len();
+        let Instance { name, clock, lucky, wall, life, cut, misled, .. } = &self.crew[index];
+        let (name, url) = (name.clone(), format!("http://{twin}"));
+        let frozen = None;
+        self.crew.push(Instance {
+            name,
+            url,
+            clock: *clock,
+            lucky: *lucky,
+            wall: *wall,
+            life: *life,
+            process: None,
+            cut: *cut,
+            frozen,
+            misled: *misled,
+        });
+        let who = self.whom(twin);
+        for id in process.pending.keys() {
+            self.schedule(self.weather.timing.request, Event::Timeout(who, *id));
         }
-        self.schedule(self.weather.quiet, Event::Judge);
-        Ok(())
+        for (job, desk) in process.desks.iter().enumerate() {
+            if let Some(term) = desk.led {
+                self.schedule(self.weather.interval, Event::Due { who, job, term });
+            }
+            if let Some(work) = desk.work {
+                self.schedule(self.weather.run, Event::Ended { who, job, run: work.run });
+            }
+        }
+        self.schedule(Duration::ZERO, Event::Alarm(who));
+        self.crew[twin].process = Some(Process { born: self.now, alarm: Instant::NEVER, ..process });
     }
 
-    /// It has been calm for long, and the next storm begins, if any.
-    pub(super) fn judge(&mut self) -> Verdict {
-        self.judge_calm()?;
-        self.storms -= 1;
-        self.quiet = false;
-        self.schedule(self.weather.storm, Event::Quiet);
-        Ok(())
-    }
-
-    /// What must be so after a long calm: every job has one leader, nobody leads more than his
-    /// share, the past is filed, and whoever was told to stop has stopped.
-    pub(super) fn judge_calm(&mut self) -> Verdict {
-        let (now, patience) = (self.now, self.weather.quiet / 3);
-        for (index, instance) in self.crew.iter().enumerate() {
-            let Some(process) = &instance.process else { return Err(format!("{index} is gone")) };
-            let overdue = process.draining.is_some_and(|since| now.since(since) > patience);
-            require(!overdue, || format!("{index} was told to stop and has not"))?;
-            let forgotten = |desk: &super::desk::Desk| {
-                desk.launch.as_ref().is_some_and(|(_, since)| now.since(*since) > patience)
-            };
-            require(!process.desks.iter().any(forgotten), || format!("{index} never heard of its launch"))?;
-        }
-        self.accounts.settled(now, patience)?;
-        for job in 0..self.jobs.len() {
-            let leaders = self.crew.iter().filter(|instance| instance.leads(job, now).is_some()).count();
-            require(leaders == 1, || format!("after a long calm job {job} has {leaders} leaders"))?;
-        }
-        let spread = self.weather.balance == Balance::Spread && !self.weather.has(Fault::Wish);
-        let share = self.jobs.len().div_ceil(self.crew.len());
-        for (index, instance) in self.crew.iter().enumerate().filter(|_| spread) {
-            let load = (0..self.jobs.len()).filter(|job| instance.leads(*job, now).is_some()).count();
-            require(load <= share, || format!("after a long calm {index} leads {load} jobs, not {share}"))?;
-        }
-        Ok(())
+    /// Counts what strikes an instance.
+    fn struck(&mut self, strike: Strike, index: usize) {
+        let states = self.crew[index].states(self.now);
+        self.saw(strike, &states);
     }
 }

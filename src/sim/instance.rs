@@ -1,9 +1,10 @@
 //! One instance of the simulated world: a host with its clocks, and the process that runs on it
 //! now, if any.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::clock::BootClock;
+use super::coverage::State;
 use super::desk::Desk;
 use crate::lease::{Input, Lease, RequestId};
 use crate::machine::{JobName, Term};
@@ -32,14 +33,15 @@ pub(super) struct Instance {
 }
 
 /// A process: the machine with what surrounds it in production.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Process {
+    pub(super) born: Instant,
     pub(super) machine: Lease,
     /// It stands still until then; what comes meanwhile waits in `inbox`.
     pub(super) asleep: Option<Instant>,
     pub(super) inbox: Vec<Input>,
-    /// Requests without an answer.
-    pub(super) pending: BTreeSet<RequestId>,
+    /// Requests without an answer, and what they are about to do.
+    pub(super) pending: BTreeMap<RequestId, Vec<State>>,
     /// The true time at which it will wake up.
     pub(super) alarm: Instant,
     /// How far the cluster's clock is ahead of the boot clock.
@@ -64,7 +66,7 @@ pub(super) struct Claim {
 }
 
 /// How many requests a machine has made lately, and how many it had a reason for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Thrift {
     /// When the current count began.
     pub(super) since: Instant,
@@ -73,13 +75,14 @@ pub(super) struct Thrift {
 }
 
 impl Process {
-    pub(super) fn new(machine: Lease, listed: Vec<JobName>) -> Self {
+    pub(super) fn new(machine: Lease, listed: Vec<JobName>, born: Instant) -> Self {
         let jobs = listed.len();
         Self {
+            born,
             machine,
             asleep: None,
             inbox: Vec::new(),
-            pending: BTreeSet::new(),
+            pending: BTreeMap::new(),
             alarm: Instant::NEVER,
             ahead: 0,
             listed,
@@ -93,6 +96,22 @@ impl Process {
 }
 
 impl Instance {
+    /// What it is at, as seen from outside, at the true time `at`.
+    pub(super) fn states(&self, at: Instant) -> Vec<State> {
+        let Some(process) = &self.process else { return Vec::new() };
+        let alive = process.machine.life().is_some();
+        let leads = (0..process.claims.len()).any(|job| self.leads(job, at).is_some());
+        let signs = [
+            (State::Joining, !alive && process.draining.is_none()),
+            (State::StandingBy, alive && !leads),
+            (State::Leading, leads),
+            (State::Running, process.desks.iter().any(|desk| desk.work.is_some())),
+            (State::Draining, process.draining.is_some()),
+        ];
+        let signs = signs.into_iter().filter(|(_, shows)| *shows).map(|(state, _)| state);
+        signs.chain(process.pending.values().flatten().copied()).collect()
+    }
+
     /// What its wall clock shows at the true time `at`.
     pub(super) fn wall_at(&self, at: Instant) -> Wall {
         self.wall.shifted(self.clock.shows(at).as_nanos())

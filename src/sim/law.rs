@@ -5,19 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::court::{Article, Court, Verdict};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::Lease;
 use crate::time::Wall;
-
-/// What was broken, if anything.
-pub(super) type Verdict = Result<(), String>;
 
 /// Everything that has ever happened to the jobs.
 #[derive(Debug, Default)]
 pub(super) struct Law {
     jobs: BTreeMap<JobName, Record>,
-    /// What was lost may be lost for good: terms may fall, and what was started may start again.
-    pub(super) lenient: bool,
 }
 
 /// What has happened to one job.
@@ -35,48 +31,53 @@ struct Record {
 
 impl Law {
     /// The store took a row.
-    pub(super) fn written(&mut self, job: &JobName, row: &Lease) -> Verdict {
+    pub(super) fn written(&mut self, court: &Court, job: &JobName, row: &Lease) -> Verdict {
         let record = self.record(job);
         let (holder, term) = std::mem::replace(&mut record.row, (row.holder, row.term));
         if let Some(cursor) = &row.cursor {
             let own = !record.recorded.insert(cursor.run) || cursor.term == row.term;
-            require(own, || {
+            court.require(Article::Recorded, own, || {
                 format!("{job} has a run of term {} recorded at term {}", cursor.term, row.term)
             })?;
         }
-        require(row.term >= term, || {
+        court.require(Article::RowsRise, row.term >= term, || {
             format!("the term of {job} fell from {term} to {} in the store", row.term)
         })?;
-        require(row.term > term || row.holder == holder || row.holder.is_none(), || {
+        let one = row.term > term || row.holder == holder || row.holder.is_none();
+        court.require(Article::RowsRise, one, || {
             format!("{job} went from {holder:?} to {:?} at the same term {term}", row.holder)
         })
     }
 
     /// An instance began to lead.
-    pub(super) fn begun(&mut self, job: &JobName, term: Term, me: Incarnation) -> Verdict {
+    pub(super) fn begun(&mut self, court: &Court, job: &JobName, term: Term, me: Incarnation) -> Verdict {
         let record = self.record(job);
         let rises = record.led.is_none_or(|(last, who)| last < term || (last == term && who == me));
         let before = record.led.replace((term, me));
-        require(rises || self.lenient, || format!("{me:?} leads {job} at term {term} after {before:?}"))
+        court.require(Article::TermsRise, rises, || {
+            format!("{me:?} leads {job} at term {term} after {before:?}")
+        })
     }
 
     /// A run starts. One whose leader was misled may start late, but no less is it the only one.
     pub(super) fn started(
         &mut self,
+        court: &Court,
         job: &JobName,
         run: RunId,
         position: (Wall, u32),
         misled: bool,
     ) -> Verdict {
-        let lenient = self.lenient;
         let record = self.record(job);
         let last = record.started.last().copied();
-        require(record.recorded.contains(&run), || format!("{job} started {run:?}, which no row records"))?;
+        court.require(Article::Recorded, record.recorded.contains(&run), || {
+            format!("{job} started {run:?}, which no row records")
+        })?;
         let (due, attempt) = position;
-        require(record.started.insert(position) || lenient, || {
+        court.require(Article::Once, record.started.insert(position), || {
             format!("{job} started attempt {attempt} at what was due at {due} again")
         })?;
-        require(last.is_none_or(|last| last <= position) || misled || lenient, || {
+        court.require(Article::InOrder, last.is_none_or(|last| last <= position) || misled, || {
             format!("{job} started attempt {attempt} at what was due at {due} after {last:?}")
         })
     }
@@ -89,9 +90,4 @@ impl Law {
     fn record(&mut self, job: &JobName) -> &mut Record {
         self.jobs.entry(job.clone()).or_default()
     }
-}
-
-/// A violation, unless `holds`.
-pub(super) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(otherwise()) }
 }

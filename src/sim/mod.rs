@@ -5,71 +5,59 @@
 //! rest is a queue of events in true time, which nobody in the world knows. After every step the
 //! law is checked, and at the end, after a calm, that every job has found its leader.
 //! The same seed always makes the same world, so a violation is found again by its seed.
+//!
+//! The worlds of a [`Profile`] have something in common. Most keep to what the protocol asks of the
+//! world; others do not, and show which articles of the law hold all the same.
 
 mod accounts;
+mod calm;
 mod claims;
 mod clock;
+mod court;
+mod coverage;
 mod desk;
 mod faults;
+mod fence;
+mod figures;
 mod instance;
 mod law;
 mod mail;
+mod minimise;
+mod profiles;
+mod report;
+mod step;
 mod store;
 mod weather;
 mod world;
 
 use std::fmt;
-use std::ops::AddAssign;
-use std::time::Duration;
+
+use fastrand::Rng;
+
+pub use self::court::Article;
+pub use self::coverage::{Coverage, State, Strike};
+pub use self::figures::Figures;
+pub use self::minimise::{Minimal, minimise};
+pub use self::profiles::{Outside, Profile};
+pub use self::report::Report;
 
 use self::world::World;
 use crate::time::Instant;
-
-/// How many violations a report tells of.
-const MOST_TOLD: usize = 3;
 
 /// What a seed came to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What happened.
     pub figures: Figures,
+    /// What struck whom doing what.
+    pub coverage: Coverage,
+    /// How often each article of the law was broken where that is excused, in the order of
+    /// [`Article::ALL`].
+    pub excused: [u64; Article::ALL.len()],
     /// Differs as soon as anything differs.
     pub fingerprint: u64,
     /// What must not have happened.
     pub violation: Option<Violation>,
-}
-
-/// What happened, in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Worlds.
-    pub seeds: u64,
-    /// How long they lasted.
-    pub simulated: Duration,
-    /// Things that a machine was told.
-    pub steps: u64,
-    /// Leaderships that began.
-    pub leaderships: u64,
-    /// Jobs given from one instance to another.
-    pub handovers: u64,
-    /// Lives that ended because no heartbeat was confirmed in time.
-    pub lapses: u64,
-    /// Processes that vanished.
-    pub crashes: u64,
-    /// Processes that were told to stop, and did.
-    pub drained: u64,
-    /// Processes that stood still for longer than a lease lasts.
-    pub pauses: u64,
-    /// Requests of which the sender did not learn what became.
-    pub unknown: u64,
-    /// Writes that were applied after their sender was told that nobody knows.
-    pub zombies: u64,
-    /// Times that an instance saw that the store had lost something.
-    pub regressions: u64,
-    /// Runs that started.
-    pub launches: u64,
-    /// Due times whose fate was filed in the history.
-    pub entries: u64,
 }
 
 /// Something that must not happen.
@@ -79,92 +67,47 @@ pub struct Violation {
     pub seed: u64,
     /// When, in true time.
     pub at: Instant,
+    /// Which article of the law was broken.
+    pub article: Article,
     /// What.
     pub what: String,
     /// What led to it.
     pub story: Vec<String>,
 }
 
-/// What many seeds came to.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// What happened in all of them together.
-    pub figures: Figures,
-    /// How many worlds broke the law.
-    pub violations: u64,
-    /// The first of them.
-    pub told: Vec<Violation>,
-}
-
 /// Runs one world.
-pub fn run_seed(seed: u64) -> Outcome {
-    let (figures, fingerprint, violation) = World::new(seed, false).run();
-    // Few worlds are worth a story, and the same seed makes the same world again.
-    let violation = violation.and_then(|_| World::new(seed, true).run().2);
-    Outcome { figures, fingerprint, violation }
-}
-
-/// Runs `seeds` worlds, from seed `first` on.
-pub fn run(first: u64, seeds: u64) -> Report {
-    let mut report = Report::default();
-    for seed in (first..).take(usize::try_from(seeds).unwrap_or(usize::MAX)) {
-        let outcome = run_seed(seed);
-        report.figures += outcome.figures;
-        report.violations += u64::from(outcome.violation.is_some());
-        report.told.extend(outcome.violation.filter(|_| report.told.len() < MOST_TOLD));
+pub fn run_seed(profile: &Profile, seed: u64) -> Outcome {
+    let (weather, random) = profile.world(seed);
+    let mut outcome = World::new(seed, weather.clone(), random.clone()).run();
+    if outcome.violation.is_some() {
+        // Few worlds are worth a story, and the same seed makes the same world again.
+        outcome.violation = World::new(seed, weather, random).told().run().violation;
     }
-    report
+    outcome
 }
 
-impl AddAssign for Figures {
-    fn add_assign(&mut self, other: Self) {
-        self.seeds += other.seeds;
-        self.simulated += other.simulated;
-        self.steps += other.steps;
-        self.leaderships += other.leaderships;
-        self.handovers += other.handovers;
-        self.lapses += other.lapses;
-        self.crashes += other.crashes;
-        self.drained += other.drained;
-        self.pauses += other.pauses;
-        self.unknown += other.unknown;
-        self.zombies += other.zombies;
-        self.regressions += other.regressions;
-        self.launches += other.launches;
-        self.entries += other.entries;
-    }
+/// Tells how one world came to what must not happen there, or else to what it is excused for.
+pub fn tell(profile: &Profile, seed: u64) -> Option<Violation> {
+    let (weather, random) = profile.world(seed);
+    let world = |weather| World::new(seed, weather, random.clone()).told().run().violation;
+    world(weather.clone()).or_else(|| world(weather.unexcused()))
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figures = &self.figures;
-        let lines = [
-            ("seeds", figures.seeds),
-            ("simulated hours", figures.simulated.as_secs() / 3600),
-            ("steps", figures.steps),
-            ("leaderships taken", figures.leaderships),
-            ("hand-overs", figures.handovers),
-            ("lapses", figures.lapses),
-            ("crashes", figures.crashes),
-            ("drained", figures.drained),
-            ("pauses longer than a lease", figures.pauses),
-            ("unknown outcomes", figures.unknown),
-            ("zombie commits", figures.zombies),
-            ("losses noticed", figures.regressions),
-            ("launches", figures.launches),
-            ("due times accounted for", figures.entries),
-            ("violations", self.violations),
-        ];
-        for (name, value) in lines {
-            writeln!(f, "{name:<28}{value:>14}")?;
+impl Profile {
+    /// The weather of a seed, and the chance that is left for the rest.
+    fn world(&self, seed: u64) -> (weather::Weather, Rng) {
+        let mut random = Rng::with_seed(seed);
+        let mut weather = (self.draw)(&mut random);
+        if let Some(outside) = &self.outside {
+            weather.excused = outside.costs;
         }
-        self.told.iter().try_for_each(|violation| write!(f, "\n{violation}"))
+        (weather, random)
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.story.iter().try_for_each(|line| writeln!(f, "{line}"))?;
-        writeln!(f, "seed {} at {:?}: {}", self.seed, self.at, self.what)
+        writeln!(f, "seed {} at {:?}, against \"{}\": {}", self.seed, self.at, self.article.says(), self.what)
     }
 }

@@ -10,14 +10,12 @@ use crate::rows::{Cluster, Lease, Member, Run};
 use crate::stores::{Outcome, Version};
 use crate::time::{Instant, Wall};
 
-/// Rows, with versions from one counter that no loss resets.
+/// A store.
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    version: u64,
-    cluster: Table<(), Cluster>,
-    members: Table<Incarnation, Member>,
-    leases: Table<JobName, Lease>,
-    runs: Table<(JobName, Wall), Run>,
+    rows: Rows,
+    /// What it may go back to.
+    backup: Option<Rows>,
     /// It tells ages by this clock.
     pub(super) clock: Option<BootClock>,
     /// The first stale row of a batch stops it, and nobody learns what became of any row.
@@ -25,9 +23,19 @@ pub(super) struct Store {
     wipes: u32,
 }
 
+/// Rows, with versions from one counter that no loss resets.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    version: u64,
+    cluster: Table<(), Cluster>,
+    members: Table<Incarnation, Member>,
+    leases: Table<JobName, Lease>,
+    runs: Table<(JobName, Wall), Run>,
+}
+
 type Table<K, T> = BTreeMap<K, Stored<T>>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stored<T> {
     version: Version,
     row: T,
@@ -53,20 +61,22 @@ impl Store {
     }
 
     fn write(&mut self, now: Instant, write: &Write) -> Outcome {
-        let version = Version(self.version + 1);
+        let version = Version(self.rows.version + 1);
         let base = write.base;
         let applied = match write.row.clone() {
-            RowWrite::Cluster(row) => put(&mut self.cluster, (), base, Some(row), version, now),
-            RowWrite::Member(id, row) => put(&mut self.members, id, base, row.map(|row| *row), version, now),
-            RowWrite::Lease(job, row) => put(&mut self.leases, job, base, Some(*row), version, now),
+            RowWrite::Cluster(row) => put(&mut self.rows.cluster, (), base, Some(row), version, now),
+            RowWrite::Member(id, row) => {
+                put(&mut self.rows.members, id, base, row.map(|row| *row), version, now)
+            }
+            RowWrite::Lease(job, row) => put(&mut self.rows.leases, job, base, Some(*row), version, now),
             RowWrite::Run(job, row) => {
-                put(&mut self.runs, (job, row.entry.due), base, Some(*row), version, now)
+                put(&mut self.rows.runs, (job, row.entry.due), base, Some(*row), version, now)
             }
         };
         if !applied {
             return Outcome::Conflict;
         }
-        self.version += 1;
+        self.rows.version += 1;
         Outcome::Done(version)
     }
 
@@ -76,16 +86,16 @@ impl Store {
             match table {
                 0 if wanted.cluster => {
                     wanted.cluster = false;
-                    view.cluster = self.cluster.get(&()).map(|stored| stored.found(now, self.clock));
+                    view.cluster = self.rows.cluster.get(&()).map(|stored| stored.found(now, self.clock));
                 }
                 1 if wanted.members => {
                     wanted.members = false;
-                    let rows = self.members.iter();
+                    let rows = self.rows.members.iter();
                     view.members = rows.map(|(id, stored)| (*id, stored.found(now, self.clock))).collect();
                 }
                 2 if !wanted.leases.is_empty() => {
                     let leases = std::mem::take(&mut wanted.leases);
-                    let rows = self.leases.iter().filter(|(job, _)| leases.contains(*job));
+                    let rows = self.rows.leases.iter().filter(|(job, _)| leases.contains(*job));
                     view.leases =
                         rows.map(|(job, stored)| (job.clone(), stored.found(now, self.clock))).collect();
                 }
@@ -97,17 +107,17 @@ impl Store {
 
     /// Rises with every row that is written.
     pub(super) fn version(&self) -> u64 {
-        self.version
+        self.rows.version
     }
 
     /// What stands in the row of `job`.
     pub(super) fn lease(&self, job: &JobName) -> Option<&Lease> {
-        self.leases.get(job).map(|stored| &stored.row)
+        self.rows.leases.get(job).map(|stored| &stored.row)
     }
 
     /// What the history says of a due time of `job`.
     pub(super) fn run(&self, job: &JobName, due: Wall) -> Option<&Run> {
-        self.runs.get(&(job.clone(), due)).map(|stored| &stored.row)
+        self.rows.runs.get(&(job.clone(), due)).map(|stored| &stored.row)
     }
 
     /// How often it has lost everything.
@@ -118,20 +128,28 @@ impl Store {
     /// Loses everything.
     pub(super) fn wipe(&mut self) {
         self.wipes += 1;
-        self.cluster.clear();
-        self.members.clear();
-        self.leases.clear();
-        self.runs.clear();
+        self.rows.cluster.clear();
+        self.rows.members.clear();
+        self.rows.leases.clear();
+        self.rows.runs.clear();
+    }
+
+    /// Goes back to the last backup, or makes one.
+    pub(super) fn roll_back(&mut self) {
+        match self.backup.take() {
+            Some(backup) => self.rows = backup,
+            None => self.backup = Some(self.rows.clone()),
+        }
     }
 
     /// The lease row of `job` and the cluster's, for a person who writes a wish.
     pub(super) fn wishing(&self, job: &JobName) -> Option<((Version, Lease), (Version, Cluster))> {
-        let (lease, cluster) = (self.leases.get(job)?, self.cluster.get(&())?);
+        let (lease, cluster) = (self.rows.leases.get(job)?, self.rows.cluster.get(&())?);
         Some(((lease.version, lease.row.clone()), (cluster.version, cluster.row.clone())))
     }
 
     pub(super) fn incarnations(&self) -> impl Iterator<Item = Incarnation> {
-        self.members.keys().copied()
+        self.rows.members.keys().copied()
     }
 }
 

@@ -1,17 +1,15 @@
-//! What a seed draws: how many take part, what goes wrong, how often and how badly.
-//!
-//! Each fault is left out of half of the seeds and drawn at its own strength in the others. Constant
-//! weather hides bugs: slack in the network hides clocks that drift, and pauses hide lost replies.
+//! What a world is like: how many take part, what goes wrong, how often and how badly.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::court::Article;
 use crate::lease::{Balance, Timing};
 use crate::stores::Traits;
 
 /// One seed's world, before it begins to move.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a coin that the seed tossed")]
 pub(super) struct Weather {
     pub(super) timing: Timing,
@@ -70,6 +68,10 @@ pub(super) struct Weather {
     pub(super) quiet: Duration,
     /// What a store loses may be lost for good, because not everybody can bring back what he knows.
     pub(super) forgetful: bool,
+    /// Whose machine stood still may err until a heartbeat from after that is confirmed.
+    pub(super) pardons: bool,
+    /// What may be broken here, because the world itself does not keep to the contract.
+    pub(super) excused: &'static [Article],
 }
 
 /// Something that strikes now and then.
@@ -95,115 +97,30 @@ pub(super) enum Fault {
     Revise,
     /// The store loses everything.
     Wipe,
+    /// The store is backed up, or is what its last backup was.
+    Rollback,
+    /// A machine is copied while it runs, and both go on.
+    Clone,
 }
 
 /// How often something happens, in a thousand.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Chance(u32);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Chance(pub(super) u32);
 
 impl Chance {
     pub(super) fn strikes(self, random: &mut Rng) -> bool {
         self.0 > 0 && random.u32(..1000) < self.0
     }
 
-    fn draw(random: &mut Rng) -> Self {
+    pub(super) fn draw(random: &mut Rng) -> Self {
         Self(if random.bool() { 0 } else { pick(random, &[2, 10, 50, 200, 400]) })
     }
 }
 
-/// Clocks this far from true time, one way and the other, are `ttl / (ttl - margin)` apart.
-const MOST_DRIFT_PPM: i64 = 52_631;
-
 impl Weather {
-    /// The weather of a seed.
-    pub(super) fn draw(random: &mut Rng) -> Self {
-        let mut weather = Self::swarm(random);
-        match random.u8(..5) {
-            0 => weather.sharpen(random),
-            1 => weather.lose(random),
-            2 => weather.faults.push((Fault::Freeze, weather.timing.ttl * pick(random, &[3, 10]))),
-            3 => weather.faults.push((Fault::Revise, weather.timing.ttl * pick(random, &[1, 3, 10]))),
-            _ => {}
-        }
-        weather
-    }
-
-    /// A random subset of everything.
-    fn swarm(random: &mut Rng) -> Self {
-        let timing = Timing::from_failover(Duration::from_millis(pick(random, &[500, 2000, 10_000, 60_000])));
-        let ttl = timing.ttl;
-        let often =
-            [Fault::Pause, Fault::Crash, Fault::Drain, Fault::Cut, Fault::Outage, Fault::Jump, Fault::Wish];
-        let faults = often.into_iter().filter(|_| random.bool()).collect::<Vec<_>>();
-        let faults = faults.into_iter().map(|fault| (fault, ttl * pick(random, &[2, 4, 10, 30]))).collect();
-        Self {
-            timing,
-            instances: random.usize(1..=5),
-            jobs: random.usize(1..=6),
-            balance: pick(random, &[Balance::Spread, Balance::Sticky]),
-            traits: Traits { alone: random.bool(), volatile: false },
-            aged: random.bool(),
-            brittle: random.bool(),
-            narrow: if random.u8(..4) == 0 { Some(random.usize(1..=3)) } else { None },
-            namesakes: random.bool(),
-            deaf: random.u8(..4) == 0,
-            drift: pick(random, &[0, 200, MOST_DRIFT_PPM]),
-            extreme: random.bool(),
-            lopsided: random.bool(),
-            latency: ttl / pick(random, &[10_000, 500, 50, 15]),
-            slow: Chance::draw(random),
-            sloth: ttl / pick(random, &[100_000, 1000, 100]),
-            torn: random.bool(),
-            lost_request: Chance::draw(random),
-            lost_reply: Chance::draw(random),
-            lost_wake: Chance::draw(random),
-            late: Chance::draw(random),
-            twice: Chance::draw(random),
-            unknown: Chance::draw(random),
-            ambush: Chance::draw(random),
-            faults,
-            interval: ttl * pick(random, &[1, 2, 5, 20]) / 4,
-            run: ttl * pick(random, &[1, 4, 20]) / 8,
-            join: timing.heartbeat * pick(random, &[1, 10]),
-            storms: random.u32(1..=3),
-            storm: ttl * random.u32(20..80),
-            quiet: ttl * 15,
-            forgetful: false,
-        }
-    }
-
-    /// The worst clocks that are allowed, in a network that gives nothing away but to those whom it
-    /// keeps waiting, and surprises for whoever has just begun.
-    fn sharpen(&mut self, random: &mut Rng) {
-        self.instances = self.instances.max(2);
-        self.drift = MOST_DRIFT_PPM;
-        self.extreme = true;
-        self.latency = self.timing.ttl / 10_000;
-        self.sloth = Duration::ZERO;
-        self.slow = Chance(pick(random, &[0, 100, 400]));
-        self.late = Chance(pick(random, &[0, 0, 200]));
-        self.ambush = Chance(pick(random, &[0, 400]));
-        let blow = pick(random, &[Fault::Pause, Fault::Outage]);
-        self.faults.retain(|(fault, _)| !matches!(fault, Fault::Crash | Fault::Outage));
-        self.faults.push((blow, self.timing.ttl * pick(random, &[3, 6])));
-    }
-
-    /// A store that loses everything now and then, and instances that may rebuild it. What they can
-    /// save is checked in otherwise fair weather; in foul weather only that nobody leads twice.
-    fn lose(&mut self, random: &mut Rng) {
-        self.traits = Traits { alone: false, volatile: random.u8(..4) > 0 };
-        let fair = random.bool();
-        if fair {
-            self.faults.clear();
-            self.narrow = None;
-            self.latency = self.latency.min(self.timing.ttl / 50);
-            let foul = [&mut self.lost_request, &mut self.lost_reply, &mut self.unknown];
-            foul.into_iter()
-                .chain([&mut self.late, &mut self.slow, &mut self.ambush])
-                .for_each(|chance| *chance = Chance::default());
-        }
-        self.forgetful = !fair || !self.traits.volatile;
-        self.faults.push((Fault::Wipe, self.timing.ttl * pick(random, &[3, 10, 30])));
+    /// The same world, which answers for everything.
+    pub(super) fn unexcused(self) -> Self {
+        Self { excused: &[], ..self }
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {

@@ -8,22 +8,21 @@ use fastrand::Rng;
 
 use super::accounts::Accounts;
 use super::clock::BootClock;
+use super::court::{Breach, Court, Verdict};
+use super::coverage::Coverage;
+use super::fence::{Effect, Mark};
 use super::instance::{Instance, Process};
-use super::law::{Law, Verdict, require};
+use super::law::Law;
 use super::mail::Letter;
 use super::store::Store;
 use super::weather::{Fault, Weather, part};
-use super::{Figures, Violation};
-use crate::lease::{About, Answer, Input, Lease, Note, Output, RequestId};
+use super::{Figures, Outcome, Violation};
+use crate::lease::{About, Answer, Input, Lease, RequestId};
 use crate::machine::{JobName, Machine, RunId, Term};
 use crate::time::{Instant, Wall};
 
 /// How many lines of its story a violation shows.
 const LONGEST_STORY: usize = 60;
-/// How many requests a machine may make in one time-to-live, and how many more for each thing that
-/// happens to it: fifty times what it needs in fair weather.
-const MOST_REQUESTS: usize = 50 * 10;
-const REQUESTS_A_REASON: usize = 4;
 /// Wall clocks begin about here: in the autumn of 2001.
 const EPOCH: i64 = 1_000_000_000_000_000_000;
 
@@ -40,9 +39,13 @@ pub(super) struct World {
     pub(super) jobs: Vec<JobName>,
     pub(super) store: Store,
     pub(super) crew: Vec<Instance>,
+    pub(super) court: Court,
     pub(super) law: Law,
     pub(super) accounts: Accounts,
+    /// What the things that jobs write to have seen.
+    pub(super) marks: Vec<Mark>,
     pub(super) figures: Figures,
+    pub(super) coverage: Coverage,
     /// The faults are over.
     pub(super) quiet: bool,
     /// How many storms are to come.
@@ -99,17 +102,21 @@ pub(super) enum Event {
     Judge,
     /// Who has just begun is in for a surprise.
     Ambush(Whom),
+    /// A run is about to write to what its job is about.
+    Intend(Effect),
+    /// What it wrote arrives there.
+    Land(Effect),
 }
 
 impl World {
-    pub(super) fn new(seed: u64, told: bool) -> Self {
-        let mut random = Rng::with_seed(seed);
-        let weather = Weather::draw(&mut random);
+    pub(super) fn new(seed: u64, weather: Weather, random: Rng) -> Self {
         let jobs = (0..weather.jobs).filter_map(|job| JobName::new(&format!("job-{job}")).ok()).collect();
         let mut world = Self {
             seed,
             store: Store::new(weather.brittle),
             storms: weather.storms,
+            marks: vec![None; weather.jobs],
+            court: Court::new(weather.excused),
             weather,
             random,
             now: Instant::default(),
@@ -120,13 +127,20 @@ impl World {
             law: Law::default(),
             accounts: Accounts::default(),
             figures: Figures::default(),
+            coverage: Coverage::default(),
             quiet: false,
             fingerprint: seed,
-            story: told.then(VecDeque::new),
+            story: None,
         };
-        world.tell(|world| format!("{:?}", world.weather));
         world.populate();
         world
+    }
+
+    /// The same, which keeps the last lines of its story.
+    pub(super) fn told(mut self) -> Self {
+        self.story = Some(VecDeque::new());
+        self.tell(|world| format!("{:?}", world.weather));
+        self
     }
 
     fn populate(&mut self) {
@@ -155,7 +169,6 @@ impl World {
             let late = part(&mut self.random, self.weather.timing.ttl);
             self.schedule(late, Event::Start(index));
         }
-        self.law.lenient = self.weather.forgetful;
         for (fault, mean) in self.weather.faults.clone() {
             self.schedule(mean, Event::Strike(fault, mean));
         }
@@ -173,27 +186,30 @@ impl World {
     }
 
     /// Lets everything happen, up to the end or to the first violation.
-    pub(super) fn run(mut self) -> (Figures, u64, Option<Violation>) {
+    pub(super) fn run(mut self) -> Outcome {
         while let Some(Reverse(next)) = self.agenda.pop() {
             self.now = next.at;
-            if let Err(what) = self.happen(next.event) {
-                return self.condemned(what);
+            if let Err(breach) = self.happen(next.event) {
+                return self.ended(Some(breach));
             }
             if self.storms == 0 {
                 break;
             }
         }
-        (self.closed(), self.fingerprint, None)
+        self.ended(None)
     }
 
-    fn condemned(mut self, what: String) -> (Figures, u64, Option<Violation>) {
-        let story = self.story.take().unwrap_or_default().into();
-        let violation = Violation { seed: self.seed, at: self.now, what, story };
-        (self.closed(), self.fingerprint, Some(violation))
-    }
-
-    fn closed(&self) -> Figures {
-        Figures { seeds: 1, simulated: self.now.since(Instant::default()), ..self.figures.clone() }
+    fn ended(mut self, breach: Option<Breach>) -> Outcome {
+        (0..self.crew.len()).for_each(|index| drop(self.bury(index)));
+        let Self { seed, now, weather, fingerprint, .. } = self;
+        let simulated = now.since(Instant::default());
+        let lifetimes = u64::try_from(self.figures.lived.as_nanos() / weather.timing.ttl.as_nanos());
+        let figures =
+            Figures { seeds: 1, simulated, lifetimes: lifetimes.unwrap_or_default(), ..self.figures };
+        let story = self.story.unwrap_or_default().into();
+        let violation =
+            breach.map(|Breach { article, what }| Violation { seed, at: now, article, what, story });
+        Outcome { figures, coverage: self.coverage, excused: self.court.excused(), fingerprint, violation }
     }
 
     fn happen(&mut self, event: Event) -> Verdict {
@@ -221,6 +237,11 @@ impl World {
                 self.ambush(who);
                 Ok(())
             }
+            Event::Intend(effect) => {
+                self.intend(effect);
+                Ok(())
+            }
+            Event::Land(effect) => self.land(effect),
         }
     }
 
@@ -268,9 +289,16 @@ impl World {
         let random = self.random.fork();
         let machine =
             Lease::new(weather.timing, about, weather.balance, weather.traits, self.jobs.clone(), random);
-        instance.process = Some(Process::new(machine, self.jobs.clone()));
+        instance.process = Some(Process::new(machine, self.jobs.clone(), self.now));
         let wall = instance.wall_at(self.now);
         self.step(index, Some(Input::Clock(wall)))
+    }
+
+    /// Takes away the process of an instance, if there is one.
+    pub(super) fn bury(&mut self, index: usize) -> Option<Process> {
+        let process = self.crew[index].process.take();
+        self.figures.lived += process.as_ref().map_or(Duration::ZERO, |process| self.now.since(process.born));
+        process
     }
 
     /// Hands a process what came for it.
@@ -298,127 +326,6 @@ impl World {
             return self.tick_for_nothing(who.index);
         }
         self.step(who.index, None)
-    }
-
-    /// One step of a machine, and all that must hold after it.
-    pub(super) fn step(&mut self, index: usize, input: Option<Input>) -> Verdict {
-        let now = self.crew[index].clock.shows(self.now);
-        self.tell(|world| {
-            format!(
-                "{:?} {index} at {now:?}: {}",
-                world.now,
-                input.as_ref().map_or_else(|| "tick".to_owned(), |input| format!("{input:?}"))
-            )
-        });
-        let Some(process) = &mut self.crew[index].process else { return Ok(()) };
-        let mut outputs = Vec::new();
-        match input {
-            Some(input) => {
-                let reason = !matches!(input, Input::Answer { .. });
-                if let Input::Jobs(listed) = &input {
-                    process.listed.clone_from(listed);
-                }
-                process.thrift.allowed += if reason { REQUESTS_A_REASON } else { 0 };
-                process.machine.handle(now, input, &mut outputs);
-            }
-            None => process.machine.tick(now, &mut outputs),
-        }
-        let deadline = process.machine.deadline();
-        require(deadline > now, || format!("{index} was told the time and still wants it at {deadline:?}"))?;
-        self.mark(index, outputs.len(), deadline);
-        self.tell(|_| format!("    {outputs:?}"));
-        self.claim(index, now)?;
-        for output in outputs {
-            self.obey(index, output)?;
-        }
-        self.set_alarm(index, deadline);
-        if self.random.u8(..8) == 0 { self.tick_for_nothing(index) } else { Ok(()) }
-    }
-
-    /// Folds a step into the fingerprint.
-    fn mark(&mut self, index: usize, outputs: usize, deadline: Instant) {
-        for word in [self.now.as_nanos().unsigned_abs(), deadline.as_nanos().unsigned_abs()] {
-            self.fingerprint = (self.fingerprint ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
-        }
-        for word in [index, outputs] {
-            self.fingerprint ^= u64::try_from(word).unwrap_or(u64::MAX);
-            self.fingerprint = self.fingerprint.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-        self.figures.steps += 1;
-    }
-
-    /// A tick that is early or repeated does nothing.
-    fn tick_for_nothing(&mut self, index: usize) -> Verdict {
-        let now = self.crew[index].clock.shows(self.now);
-        let Some(process) = &mut self.crew[index].process else { return Ok(()) };
-        let (deadline, mut outputs) = (process.machine.deadline(), Vec::new());
-        process.machine.tick(now, &mut outputs);
-        require(outputs.is_empty(), || {
-            format!("{index} answered a tick before {deadline:?} with {outputs:?}")
-        })?;
-        let after = process.machine.deadline();
-        require(after == deadline, || {
-            format!("{index} moved its deadline from {deadline:?} to {after:?} in a tick before it")
-        })
-    }
-
-    /// Does what a machine says.
-    fn obey(&mut self, index: usize, output: Output) -> Verdict {
-        let seat = |world: &Self, job: &JobName| world.jobs.binary_search(job).unwrap_or_default();
-        match output {
-            Output::Ask { id, ask } => return self.send(index, id, ask),
-            Output::Wake { url, jobs } => self.send_word(&url, jobs),
-            Output::Lead { job, term, row } => {
-                return self.lead(index, seat(self, &job), term, *row);
-            }
-            Output::Orders { job, orders } => self.order(index, seat(self, &job), orders),
-            Output::Leave { job, term, why } => return self.leave(index, seat(self, &job), term, &why),
-            Output::Wind { job } => self.wind(index, seat(self, &job)),
-            Output::Grant { job, run, term } => return self.grant(index, seat(self, &job), run, term),
-            Output::Refuse { job, run, .. } => return self.refuse(index, seat(self, &job), run),
-            Output::Clock(ahead) => {
-                self.crew[index].process.iter_mut().for_each(|process| process.ahead = ahead);
-            }
-            Output::Note(Note::Lapsed(_)) => self.figures.lapses += 1,
-            Output::Note(Note::Registered(_)) => self.beset(index),
-            Output::Note(Note::Regressed { rebuilding, .. }) => {
-                self.figures.regressions += 1;
-                if !rebuilding {
-                    // A person has looked after the store, and starts the instance again.
-                    let later = part(&mut self.random, self.weather.timing.ttl);
-                    self.schedule(later, Event::Drain(index));
-                }
-            }
-            Output::Note(_) => {}
-            Output::Stopped => return self.stopped(index),
-        }
-        Ok(())
-    }
-
-    /// Sets the timer that a machine wants, a little late as timers are.
-    fn set_alarm(&mut self, index: usize, deadline: Instant) {
-        let sloth = part(&mut self.random, self.weather.sloth);
-        let at = self.crew[index].clock.reaches(deadline) + sloth;
-        let who = self.whom(index);
-        let Some(process) = self.process(who) else { return };
-        if deadline < Instant::NEVER && at < process.alarm {
-            process.alarm = at;
-            self.schedule_at(at, Event::Alarm(who));
-        }
-    }
-
-    /// Counts a request, and finds fault with too many.
-    pub(super) fn ration(&mut self, index: usize) -> Verdict {
-        let (now, ttl) = (self.crew[index].clock.shows(self.now), self.weather.timing.ttl);
-        let Some(process) = &mut self.crew[index].process else { return Ok(()) };
-        let thrift = &mut process.thrift;
-        if now >= thrift.since + ttl {
-            (thrift.since, thrift.requests, thrift.allowed) = (now, 0, MOST_REQUESTS);
-        }
-        thrift.requests += 1;
-        require(thrift.requests <= thrift.allowed, || {
-            format!("{index} made {} requests in a ttl", thrift.requests)
-        })
     }
 
     /// Adds a line to the story, if anybody wants to read it.

@@ -73,7 +73,9 @@ fn nobody_knows_yet_why_a_job_will_run() {
 
 #[test]
 fn every_command_has_help() {
-    for command in ["run", "status", "jobs", "why", "nodes", "step-down", "prove", "sim", "config"] {
+    for command in
+        ["run", "status", "jobs", "why", "nodes", "step-down", "exec", "check", "prove", "sim", "config"]
+    {
         let output = output(&format!("help-{command}"), &[command, "--help"]);
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{command}");
     }

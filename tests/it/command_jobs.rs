@@ -56,7 +56,7 @@ fn once(name: &str, script: &str) -> String {
 }
 
 /// What the instance in a folder has started and is still there: a warden, a command, its children.
-fn started_in(folder: &Path) -> Vec<(Pid, String)> {
+pub(crate) fn started_in(folder: &Path) -> Vec<(Pid, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().map_while(Result::ok) {
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
@@ -97,23 +97,9 @@ fn said(fleet: &Fleet, job: &str, what: &str, term: u64) -> Line {
     })
 }
 
-/// Waits until a run of a job has ended, and returns the line that says so.
-fn ended(fleet: &Fleet, job: &str) -> Line {
-    fleet.wait("it ends", |lines| {
-        let is = |line: &&Line| line.is("occurrence.finished") || line.is("occurrence.failed");
-        lines.iter().filter(|line| line.text("job") == job).find(is).cloned()
-    })
-}
-
-/// What the commands of a job have said.
-fn output(fleet: &Fleet, job: &str) -> Vec<String> {
-    let lines = fleet.lines().into_iter().filter(|line| line.is("job.output") && line.text("job") == job);
-    lines.map(|line| line.text("message").to_owned()).collect()
-}
-
 #[track_caller]
 fn assert_never_beside_another(fleet: &Fleet) {
-    let beside: Vec<_> = output(fleet, "tree").into_iter().filter(|line| line.contains("beside")).collect();
+    let beside: Vec<_> = fleet.output("tree").into_iter().filter(|line| line.contains("beside")).collect();
     assert_eq!(beside, [""; 0], "a run began before an earlier one was over");
 }
 
@@ -126,14 +112,14 @@ fn a_command_is_told_of_its_run() {
         &once("told", &format!("{script}; echo TO $TENURE_DEADLINE; echo MINE $MINE")),
     );
     fleet.start_with("one", &[("MINE", "of the instance")]);
-    let end = ended(&fleet, "told");
+    let end = fleet.ended("told");
     assert!(end.is("occurrence.finished"), "{end:?}");
     let term = end.term().to_string();
     let known = ["told", &term, end.text("due"), end.text("run"), "one", "1"];
     let mut expected: Vec<_> =
         facts.iter().zip(known).map(|(fact, value)| format!("{fact} {value}")).collect();
     expected.push("MINE of the instance".to_owned());
-    let mut output = output(&fleet, "told");
+    let mut output = fleet.output("told");
     let deadline = output.remove(facts.len());
     assert_eq!(output, expected);
     assert!(deadline.starts_with("TO 20") && deadline.ends_with('Z'), "{deadline}");
@@ -145,13 +131,13 @@ fn what_a_command_writes_becomes_log_lines_of_its_run() {
     let script = format!("echo out; echo err >&2; head -c {long} /dev/zero | tr '\\0' x; printf '\\nno end'");
     let mut fleet = Fleet::of(LONG_FAILOVER, &once("talks", &script));
     fleet.start();
-    let end = ended(&fleet, "talks");
+    let end = fleet.ended("talks");
     let lines = fleet.lines().into_iter().filter(|line| line.is("job.output"));
     for line in lines.inspect(|line| assert_eq!(line.text("run"), end.text("run"))) {
         assert_eq!((line.term(), line.text("due")), (end.term(), end.text("due")));
         assert!(line.text("message").len() < LONGEST_LINE * 2, "{line:?}");
     }
-    let mut said = output(&fleet, "talks");
+    let mut said = fleet.output("talks");
     let (parts, mut whole): (Vec<_>, Vec<_>) = said.drain(..).partition(|line| line.contains('x'));
     whole.sort();
     assert_eq!(whole, ["err", "no end", "out"]);
@@ -166,14 +152,14 @@ fn the_exit_status_decides_how_a_run_ended() {
     let jobs = [once("well", "exit 0"), once("badly", "exit 3"), once("killed", "kill -9 $$")].concat();
     let mut fleet = Fleet::of(LONG_FAILOVER, &format!("{jobs}{dir}{none}"));
     fleet.start();
-    assert!(ended(&fleet, "well").is("occurrence.finished"));
+    assert!(fleet.ended("well").is("occurrence.finished"));
     for (job, why) in [
         ("badly", "exited with code 3"),
         ("killed", "killed by signal 9 (SIGKILL)"),
         ("nowhere", "missing is not a folder that it could run in"),
         ("none", "no-such-program: it was not found: install it, or write its whole path"),
     ] {
-        let end = ended(&fleet, job);
+        let end = fleet.ended(job);
         assert!(end.is("occurrence.failed") && end.text("reason").starts_with(why), "{end:?}");
     }
 }
@@ -183,7 +169,7 @@ fn what_a_command_leaves_behind_ends_with_it() {
     let mut fleet =
         Fleet::of(LONG_FAILOVER, &once("leaves", "(setsid sleep 1000 &) ; sleep 1000 & echo done"));
     fleet.start();
-    assert!(ended(&fleet, "leaves").is("occurrence.finished"));
+    assert!(fleet.ended("leaves").is("occurrence.finished"));
     assert_eq!(started(&fleet), []);
 }
 
@@ -193,7 +179,7 @@ fn a_command_that_closes_its_pipes_goes_on_as_long_as_the_lease_is_renewed() {
     let script = format!("exec >&- 2>&-; sleep {}; : > here", 2 * FAILOVER.as_secs());
     let mut fleet = Fleet::of("2s", &once("quiet", &script));
     fleet.start();
-    let end = ended(&fleet, "quiet");
+    let end = fleet.ended("quiet");
     assert!(end.is("occurrence.finished"), "{end:?}");
     assert!(fleet.path("here").exists());
 }
@@ -205,9 +191,9 @@ fn a_command_that_ends_well_when_it_is_asked_has_done_its_work() {
     let first = fleet.start();
     said(&fleet, "polite", "ready", 0);
     fleet.node(&first).signal(Signal::TERM);
-    let end = ended(&fleet, "polite");
+    let end = fleet.ended("polite");
     assert!(end.is("occurrence.finished"), "{end:?}");
-    assert!(output(&fleet, "polite").contains(&"asked".to_owned()));
+    assert!(fleet.output("polite").contains(&"asked".to_owned()));
 }
 
 #[test]
@@ -220,7 +206,7 @@ fn a_command_that_ignores_that_it_is_asked_is_killed_before_the_job_is_handed_ov
         (lines.iter().filter(|line| line.is("instance.registered")).count() == 2).then_some(())
     });
     fleet.node(&first).signal(Signal::TERM);
-    let end = ended(&fleet, "tree");
+    let end = fleet.ended("tree");
     assert_eq!((end.text("event"), end.text("reason")), ("occurrence.failed", "the job had to leave"));
     said(&fleet, "tree", "grown", term);
     assert_never_beside_another(&fleet);
@@ -285,7 +271,7 @@ fn a_command_whose_warden_is_killed_ends_and_has_failed() {
     said(&fleet, "guarded", "ready", 0);
     let (warden, _) = started(&fleet).into_iter().find(|(_, name)| name == "tenure-warden").unwrap();
     kill_process(warden, Signal::KILL).unwrap();
-    let end = ended(&fleet, "guarded");
+    let end = fleet.ended("guarded");
     assert!(end.text("reason").starts_with("its warden ended with signal: 9"), "{end:?}");
     assert_all_end_soon(&fleet);
 }
@@ -304,14 +290,14 @@ fn a_command_that_writes_without_end_is_cut_short_and_keeps_nobody_waiting() {
     });
     assert!(amens >= 5, "{amens} runs beside a flood");
     assert!(!fleet.lines().iter().any(|line| line.is("instance.lapsed") || line.is("log.lost")));
-    let bytes: usize = output(&fleet, "flood").iter().map(String::len).sum();
+    let bytes: usize = fleet.output("flood").iter().map(String::len).sum();
     assert!((100..=limit).contains(&bytes), "{bytes} bytes");
     let memory = fleet.node(&node).memory();
     assert!(memory < 100, "{memory} MiB");
     fleet.node(&node).signal(Signal::TERM);
-    ended(&fleet, "flood");
+    fleet.ended("flood");
     let note = |line: &&String| line.contains(" bytes are left out, beyond 65536 bytes a minute");
-    assert_eq!(output(&fleet, "flood").iter().filter(note).count(), 1);
+    assert_eq!(fleet.output("flood").iter().filter(note).count(), 1);
 }
 
 #[test]
@@ -339,14 +325,14 @@ fn no_secret_of_a_command_is_shown_anywhere() {
     fs::write(fleet.path("torn.env"), format!("PASSWORD=one\n{token}\n")).unwrap();
     let node = fleet.start_with("one", &[("TENURE_LOG", "trace")]);
     for job in ["keeper", "unfit", "torn"] {
-        ended(&fleet, job);
+        fleet.ended(job);
     }
     assert_eq!(fs::read_to_string(fleet.path("got")).unwrap(), format!("{token}:{password}\n"));
-    let written = output(&fleet, "keeper");
+    let written = fleet.output("keeper");
     for line in ["[redacted]", "TOKEN=[redacted]", "PASSWORD=[redacted]", "PLAIN=seen"] {
         assert!(written.iter().any(|said| said == line), "{line} is not in {written:?}");
     }
-    assert!(ended(&fleet, "torn").text("reason").contains("torn.env:2 is not a variable"));
+    assert!(fleet.ended("torn").text("reason").contains("torn.env:2 is not a variable"));
     let mut shown: Vec<_> = fleet.lines().iter().map(|line| line.json.to_string()).collect();
     let address = fleet.address(&node);
     shown.extend(["/", "/metrics", "/api/v1/status", "/api/v1/jobs/keeper"].map(|path| get(&address, path)));

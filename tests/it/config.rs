@@ -387,7 +387,10 @@ fn a_command_and_a_request_are_short_to_write_and_complete_to_show() {
 fn a_calendar_that_cannot_be_is_refused_where_it_stands() {
     let due = |lines: &str| World::file(&format!("[[job]]\nname=\"a\"\npreacher.message=\"x\"\n{lines}"));
     for (lines, problem) in [
-        ("", "1:1: job.a has no \"every\" or \"cron\" or \"at\", which it needs"),
+        ("", "1:1: job.a has no \"every\" or \"cron\" or \"at\" or \"while\", which it needs"),
+        ("while=\"led\"", "4:7: \"led\" is not known here; did you mean \"leading\"?"),
+        ("while=\"leading\"\nzone=\"UTC\"", "5:6: \"zone\" goes with \"cron\", not with \"while\""),
+        ("while=\"leading\"\nretries=3", "5:9: \"retries\" goes with \"every\", not with \"while\""),
         ("cron=\"60 * * * *\"", "4:6: \"60\" cannot be a minute (0-59): Number out of bounds"),
         (
             "cron=\"@daily\"\nzone=\"Europe/Athen\"",

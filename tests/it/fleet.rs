@@ -157,6 +157,20 @@ impl Fleet {
         self.lines.lock().unwrap().clone()
     }
 
+    /// What a job has said so far.
+    pub(crate) fn output(&self, job: &str) -> Vec<String> {
+        let lines = self.lines().into_iter().filter(|line| line.is("job.output") && line.text("job") == job);
+        lines.map(|line| line.text("message").to_owned()).collect()
+    }
+
+    /// Waits until a run of a job has ended, and returns the line that says so.
+    pub(crate) fn ended(&self, job: &str) -> Line {
+        self.wait("it ends", |lines| {
+            let is = |line: &&Line| line.is("occurrence.finished") || line.is("occurrence.failed");
+            lines.iter().filter(|line| line.text("job") == job).find(is).cloned()
+        })
+    }
+
     /// Waits until something is true of what was logged. Panics when it takes unreasonably long.
     pub(crate) fn wait<T>(&self, what: &str, mut check: impl FnMut(&[Line]) -> Option<T>) -> T {
         let end = now() + PATIENCE;
@@ -205,16 +219,9 @@ impl Fleet {
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
-    /// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would
-    /// keep the file locked, for everybody, until it goes on.
+    /// See [`freeze`].
     pub(crate) fn freeze(&self, process: &str) {
-        let node = self.node(process);
-        node.signal(Signal::STOP);
-        while is_locked(&self.store()) {
-            node.signal(Signal::CONT);
-            thread::sleep(Duration::from_millis(1));
-            node.signal(Signal::STOP);
-        }
+        freeze(&self.node(process).child, &self.store());
     }
 
     pub(crate) fn node(&self, process: &str) -> &Node {
@@ -231,6 +238,22 @@ impl Fleet {
 fn text_of(folder: &Folder, failover: &str, jobs: &str) -> String {
     let jobs = jobs.replace("$PWD", folder.0.to_str().unwrap());
     format!("failover = \"{failover}\"\ncluster = \"fleet\"\n{jobs}")
+}
+
+/// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would keep
+/// the file locked, for everybody, until it goes on.
+pub(crate) fn freeze(child: &Child, store: &Path) {
+    send(child, Signal::STOP);
+    while is_locked(store) {
+        send(child, Signal::CONT);
+        thread::sleep(Duration::from_millis(1));
+        send(child, Signal::STOP);
+    }
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 #[cfg(feature = "sqlite")]
@@ -266,8 +289,7 @@ pub(crate) fn leader(lines: &[Line], job: &str) -> Option<(String, u64)> {
 
 impl Node {
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        send(&self.child, signal);
     }
 
     /// Resident memory in MiB.

@@ -1,4 +1,4 @@
-//! Whatever comes in from outside, nothing panics: many random inputs, from a seed.
+//! Whatever comes in from outside, nothing panics: ten million random inputs, from a seed.
 //!
 //! `FUZZ=100 cargo test --release fuzz` runs a hundred times as many.
 
@@ -10,24 +10,32 @@ use std::io;
 use std::path::Path;
 
 use fastrand::Rng;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tenure::config::{Config, Surroundings};
 use tenure::machine::{Incarnation, JobName, Leadership, Machine, RunId};
 use tenure::rows::{Cluster, Lease, Member, Run, decode, encode};
+use tenure::schedulers::{Cron, Schedule};
+use tenure::time::Wall;
 
 use self::liar::Liar;
 
 /// Steps of machines that are lied to, in lives of so many.
-const LIVES: u64 = 500;
-const STEPS: u32 = 400;
+const LIVES: u64 = 15_000;
+const STEPS: u64 = 400;
 /// Rows that are read.
-const ROWS: u64 = 200_000;
+const ROWS: u64 = 300_000;
 /// Files that are read.
-const FILES: u64 = 4_000;
+const FILES: u64 = 10_000;
 /// Names and numbers that are read.
-const WORDS: u64 = 200_000;
+const WORDS: u64 = 3_700_000;
+/// Expressions that are read, and asked for due times.
+const EXPRESSIONS: u64 = 50_000;
+
+/// What is published.
+const _: () = assert!(LIVES * STEPS + ROWS + FILES + WORDS + EXPRESSIONS >= 10_000_000);
 
 /// How many times as much as usual is to be done.
 fn times() -> u64 {
@@ -83,7 +91,7 @@ fn any_file_is_a_configuration_or_is_explained() {
     let mut random = Rng::with_seed(2);
     let sample = include_str!("fuzz/sample.toml");
     for _ in 0..FILES * times() {
-        let text = mangled(sample, &mut random);
+        let text = mangled(sample, 5, &mut random);
         let read = |_: &Path| -> io::Result<String> { Ok(text.clone()) };
         let flags = BTreeMap::new();
         let answer = Config::load(&Surroundings {
@@ -102,13 +110,13 @@ fn any_file_is_a_configuration_or_is_explained() {
     }
 }
 
-/// A text of which some pieces are changed, gone, or there twice.
-fn mangled(text: &str, random: &mut Rng) -> String {
+/// A text of which at most so many pieces are changed, gone, or there twice.
+fn mangled(text: &str, most: usize, random: &mut Rng) -> String {
     const PIECES: [&str; 12] =
         ["\"", "[", "]", "{", "=", "\n", "é", "\u{0}", "-1", "1e999", "[[job]]", "99999999999999999999"];
     let mut characters: Vec<char> = text.chars().collect();
-    for _ in 0..random.usize(1..6) {
-        let from = random.usize(..characters.len());
+    for _ in 0..random.usize(1..=most) {
+        let from = random.usize(..=characters.len());
         let to = (from + random.usize(..12)).min(characters.len());
         let piece = match random.u8(..3) {
             0 => Vec::new(),
@@ -118,6 +126,43 @@ fn mangled(text: &str, random: &mut Rng) -> String {
         characters.splice(from..to, piece);
     }
     characters.into_iter().collect()
+}
+
+/// Dates on which calendars are odd are among the first that a search comes to.
+#[test]
+fn any_expression_has_due_times_that_rise_or_is_refused() {
+    const SAMPLES: [&str; 8] = [
+        "0 3 * * *",
+        "*/5 8-17 * * MON-FRI",
+        "30 2 29 2 *",
+        "0 0 L * *",
+        "0 12 15W * *",
+        "0 6 * * 5#3",
+        "H H(0-7) * * 0~6",
+        "*/10 * * * * *",
+    ];
+    const DUES: usize = 3;
+    let zones = ["America/New_York", "Pacific/Apia", "Australia/Lord_Howe"];
+    let zones = zones.map(|name| TimeZone::get(name).unwrap());
+    let job = JobName::new("job").unwrap();
+    let mut random = Rng::with_seed(4);
+    let mut read = 0;
+    for _ in 0..EXPRESSIONS * times() {
+        let text = mangled(random.choice(SAMPLES).unwrap(), 2, &mut random);
+        match Cron::new(&text, &job, random.choice(&zones).unwrap().clone()) {
+            Err(why) => assert!(!why.is_empty()),
+            Ok(cron) => {
+                read += 1;
+                let mut last = Wall::from_nanos(random.i64(0..i64::MAX / 4));
+                for _ in 0..DUES {
+                    let Some(next) = cron.next(last) else { break };
+                    assert!(next > last, "{text:?} is due at {next} after {last}");
+                    last = next;
+                }
+            }
+        }
+    }
+    assert!(read > EXPRESSIONS / 10, "{read}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::fleet::{Fleet, Line, get};
+use crate::fleet::{Fleet, get};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -86,22 +86,9 @@ fn job(name: &str, http: &str) -> String {
     format!("[[job]]\nname = \"{name}\"\nevery = \"1h\"\nhttp = {http}\n")
 }
 
-/// Waits until the run of a job has ended, and returns the line that says so.
-fn ended(fleet: &Fleet, job: &str) -> Line {
-    fleet.wait("it ends", |lines| {
-        let is = |line: &&Line| line.is("occurrence.finished") || line.is("occurrence.failed");
-        lines.iter().filter(|line| line.text("job") == job).find(is).cloned()
-    })
-}
-
-fn output(fleet: &Fleet, job: &str) -> Vec<String> {
-    let lines = fleet.lines().into_iter().filter(|line| line.is("job.output") && line.text("job") == job);
-    lines.map(|line| line.text("message").to_owned()).collect()
-}
-
 #[track_caller]
 fn assert_fails(fleet: &Fleet, job: &str, why: &str) {
-    let end = ended(fleet, job);
+    let end = fleet.ended(job);
     assert!(end.is("occurrence.failed") && end.text("reason").contains(why), "{end:?}");
 }
 
@@ -115,7 +102,7 @@ fn a_request_tells_of_its_run() {
     let jobs = [job("billing", &http), job("a b", &format!("\"http://{}\"", short.address))];
     let mut fleet = Fleet::of("1m", &jobs.concat());
     fleet.start_with("one", &[]);
-    let (request, end) = (server.request(), ended(&fleet, "billing"));
+    let (request, end) = (server.request(), fleet.ended("billing"));
     assert!(end.is("occurrence.finished"), "{end:?}");
     assert_eq!(request.line, "PUT /bills?month=1 HTTP/1.1");
     assert_eq!(
@@ -135,10 +122,10 @@ fn a_request_tells_of_its_run() {
         assert_eq!(request.header(header), value, "{header}");
     }
     assert!(request.header("tenure-deadline").starts_with("20"));
-    assert_eq!(output(&fleet, "billing"), ["202 Accepted: done"]);
+    assert_eq!(fleet.output("billing"), ["202 Accepted: done"]);
     let request = short.request();
     assert_eq!((request.line.as_str(), request.header("tenure-job")), ("POST / HTTP/1.1", "a%20b"));
-    assert!(ended(&fleet, "a b").is("occurrence.finished"));
+    assert!(fleet.ended("a b").is("occurrence.finished"));
 }
 
 #[test]
@@ -155,7 +142,7 @@ fn the_status_decides_how_a_run_ended() {
     let mut fleet = Fleet::of("1m", &jobs.concat());
     fleet.start();
     assert_fails(&fleet, "plain", &format!("POST {url} was answered 404 Not Found"));
-    assert!(ended(&fleet, "known").is("occurrence.finished"));
+    assert!(fleet.ended("known").is("occurrence.finished"));
     assert_fails(&fleet, "nobody", "brought no answer: Connection refused");
 }
 
@@ -198,11 +185,11 @@ fn of_an_answer_without_end_a_little_is_read_and_the_connection_is_closed() {
     });
     let mut fleet = Fleet::of("1m", &job("endless", &format!("\"http://{}\"", server.address)));
     fleet.start();
-    assert!(ended(&fleet, "endless").is("occurrence.finished"));
+    assert!(fleet.ended("endless").is("occurrence.finished"));
     let sent = told.recv_timeout(PATIENCE).unwrap();
     // What is under way in the system's buffers counts too.
     assert!(sent < 32 << 20, "{sent} bytes");
-    let [line] = &output(&fleet, "endless")[..] else { panic!("one line") };
+    let [line] = &fleet.output("endless")[..] else { panic!("one line") };
     assert!(line.starts_with("200 OK: xxx") && line.len() < 10_000, "{}", line.len());
 }
 
@@ -226,7 +213,7 @@ fn a_request_ends_before_the_job_is_handed_over() {
     let next = server.request();
     assert_ne!(next.header("tenure-term"), term);
     assert_eq!(told.try_recv(), Ok(0), "the request of the first leader is over");
-    assert_eq!(ended(&fleet, "long").text("reason"), "the job had to leave");
+    assert_eq!(fleet.ended("long").text("reason"), "the job had to leave");
 }
 
 #[test]

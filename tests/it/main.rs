@@ -15,11 +15,13 @@ mod command_jobs;
 mod commands;
 mod compose;
 mod config;
+mod continuous;
 mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
 #[cfg(feature = "datastore")]
 mod emulator;
+mod exec;
 mod failover;
 mod fire;
 mod fleet;

@@ -14,6 +14,7 @@ mod workshop;
 use std::collections::BTreeSet;
 
 use self::workshop::{Speed, Workshop};
+use crate::sim::corpus::{self, Kept, catcher};
 
 /// Most mutants are caught by the first worlds, which are worth no time to make the program fast.
 const FIRST: u64 = 50;
@@ -90,14 +91,18 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
 fn meet(name: &str, mutants: &[Mutant]) {
     let mutant = mutants.iter().find(|mutant| mutant.name == name).unwrap();
     let workshop = Workshop::open(mutant);
-    let mut caught = workshop.build(Speed::OfBuilding).run(0..FIRST);
+    let quickly_built = workshop.build(Speed::OfBuilding);
+    let kept = catcher(name).and_then(|Kept { seed, .. }| quickly_built.run(seed..seed + 1));
+    let mut caught = kept.or_else(|| quickly_built.run(0..FIRST));
     match mutant.fate {
         Fate::Caught if caught.is_none() => caught = workshop.build(Speed::OfRunning).run(FIRST..MOST),
         Fate::Tested(test) => assert!(!workshop.passes(test), "{name} passes {test}"),
         Fate::Caught | Fate::Survives(_) => {}
     }
     match (&mutant.fate, caught) {
-        (Fate::Caught, Some((seed, what))) => println!("{name} is caught by seed {seed}: {what}"),
+        (Fate::Caught, Some((seed, what))) => {
+            println!("| `{name}` | {} | {seed} | {what} |", mutant.hole.trim());
+        }
         (Fate::Caught, None) => panic!("{name} survived {MOST} worlds, blind to its hole:{}", mutant.hole),
         (Fate::Tested(_) | Fate::Survives(_), None) => {}
         (Fate::Tested(_) | Fate::Survives(_), Some((seed, what))) => {
@@ -112,4 +117,5 @@ fn each_mutant_still_fits_the_source() {
     let misfits: Vec<_> = all().filter_map(|mutant| workshop::mutated(mutant).err()).collect();
     assert!(misfits.is_empty(), "\n{}", misfits.join("\n"));
     assert!(all().all(|mutant| names.insert(mutant.name)), "two mutants have one name");
+    assert_eq!(corpus::mutants().find(|kept| !names.contains(kept.as_str())), None, "a seed of no mutant");
 }

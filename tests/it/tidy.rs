@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "src/rows.rs",
     "src/schedulers/agenda.rs",
     "src/schedulers/agenda/",
+    "src/schedulers/continuous.rs",
     "src/schedulers/interval.rs",
     "src/schedulers/mod.rs",
     "src/sim/",

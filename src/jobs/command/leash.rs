@@ -1,6 +1,8 @@
 //! A command that runs, and the way to end it. Whoever drops it kills what it holds.
 
-use std::io::{self, PipeReader, pipe};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -11,15 +13,18 @@ use tokio::sync::watch;
 
 use super::warden::{Line, Told};
 use super::why_not;
-use crate::jobs::JobError;
 use crate::time::Instant;
 
 /// What to start.
 pub(super) struct Plan<'a> {
-    pub(super) program: &'a Path,
-    pub(super) arguments: &'a [String],
+    pub(super) program: &'a OsStr,
+    pub(super) arguments: Vec<&'a OsStr>,
     pub(super) dir: Option<&'a Path>,
     pub(super) env: Vec<(String, String)>,
+    /// What it reads from; nothing if not given.
+    pub(super) input: Option<BorrowedFd<'a>>,
+    /// Where what it writes goes: its output, and its errors.
+    pub(super) output: [Stdio; 2],
     /// The program whose `warden` command it shall be started by, if any.
     pub(super) warden: Option<&'a Path>,
     /// Until when it may run.
@@ -41,26 +46,39 @@ pub(super) struct Leash {
     remains: watch::Receiver<()>,
 }
 
+/// Why nobody can say how a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// It could not be started.
+    Refused(io::ErrorKind, String),
+    /// It had no time left.
+    Late,
+    /// It was killed, because who watched over it cannot do so any more.
+    Unwatched(String),
+}
+
 impl Leash {
-    /// Starts a command. What it writes comes out of the pipes.
-    pub(super) fn start(plan: Plan<'_>) -> Result<(Self, [PipeReader; 2]), JobError> {
-        // What the warden starts, the warden explains.
-        let (program, dir) = plan.warden.map_or((plan.program, plan.dir), |warden| (warden, None));
-        Self::spawn(plan).map_err(|error| JobError::Failed(why_not(program, dir, &error)))
+    /// Starts a command.
+    pub(super) fn start(plan: Plan<'_>) -> Result<Self, Mishap> {
+        let Plan { program, dir, warden, .. } = plan;
+        Self::spawn(plan).map_err(|error| match warden {
+            None => Mishap::Refused(error.kind(), why_not(Path::new(program), dir, &error)),
+            // What the warden starts, the warden explains.
+            Some(warden) => Mishap::Unwatched(why_not(warden, None, &error)),
+        })
     }
 
-    fn spawn(plan: Plan<'_>) -> io::Result<(Self, [PipeReader; 2])> {
-        let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    fn spawn(plan: Plan<'_>) -> io::Result<Self> {
         let (mut command, line) = match plan.warden {
             None => {
                 let mut command = Command::new(plan.program);
-                command.stdin(Stdio::null());
+                let input = plan.input.map(|input| input.try_clone_to_owned()).transpose()?;
+                command.stdin(input.map_or_else(Stdio::null, Stdio::from));
                 plan.dir.map(|dir| command.current_dir(dir));
                 (command, None)
             }
             Some(warden) => {
-                let (line, stdin) = Line::new()?;
-                line.renew(plan.last);
+                let (line, stdin) = Line::new(plan.last, plan.input)?;
                 let mut command = Command::new(warden);
                 command.arg0("tenure").arg("warden").stdin(stdin);
                 plan.dir.map(|dir| command.arg("--dir").arg(dir));
@@ -68,17 +86,20 @@ impl Leash {
                 (command, Some(line))
             }
         };
-        command.args(plan.arguments).envs(plan.env).stdout(stdout).stderr(stderr).process_group(0);
+        let [output, errors] = plan.output;
+        command.args(plan.arguments).envs(plan.env).stdout(output).stderr(errors).process_group(0);
         let child = command.spawn()?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.unwrap_or_else(|| unreachable!("a child that nobody waited for has an id"));
-        Ok((Self { child: Some(child), pid, line, remains: plan.remains }, [out, err]))
+        Ok(Self { child: Some(child), pid, line, remains: plan.remains })
     }
 
-    /// Asks it to end.
-    pub(super) fn ask_to_end(&self) {
-        if self.child.is_some() {
-            let _gone = kill_process_group(self.pid, Signal::TERM);
+    /// Sends it a signal, with all in its process group.
+    pub(super) fn send(&self, signal: Signal) {
+        match &self.line {
+            Some(line) => line.send(signal),
+            None if self.child.is_some() => drop(kill_process_group(self.pid, signal)),
+            None => {}
         }
     }
 
@@ -91,25 +112,25 @@ impl Leash {
 
     /// Waits, once, until it has ended, and ends what it left behind. Nothing is lost when it is not
     /// waited for.
-    pub(super) async fn ended(&mut self) -> Result<(), JobError> {
+    pub(super) async fn ended(&mut self) -> Result<ExitStatus, Mishap> {
         let Some(child) = &mut self.child else { unreachable!("nothing ends twice") };
         let status = child.wait().await;
         self.child = None;
-        let status = status.map_err(|error| JobError::Failed(format!("cannot be waited for: {error}")))?;
+        let status =
+            status.map_err(|error| Mishap::Unwatched(format!("it cannot be waited for: {error}")))?;
         match self.line.as_ref().map(Line::told) {
             None => {
                 kill(self.pid);
-                judge(status)
+                Ok(status)
             }
-            Some(Told::Ended(status)) => judge(status),
-            Some(Told::Refused(why)) => Err(JobError::Failed(why)),
-            // It had no time left.
-            Some(Told::Started(_) | Told::Nothing) if status.success() => Err(JobError::Interrupted),
+            Some(Told::Ended(status)) => Ok(status),
+            Some(Told::Refused(kind, why)) => Err(Mishap::Refused(kind, why)),
+            Some(Told::Started(_) | Told::Nothing) if status.success() => Err(Mishap::Late),
             Some(told) => {
                 if let Told::Started(group) = told {
                     kill(group);
                 }
-                Err(JobError::Failed(format!("its warden ended with {status}; the job was killed")))
+                Err(Mishap::Unwatched(format!("its warden ended with {status}; the job was killed")))
             }
         }
     }
@@ -123,7 +144,7 @@ impl Drop for Leash {
         match self.line.as_ref().map(Line::told) {
             None => kill(self.pid),
             Some(Told::Started(group)) => kill(group),
-            Some(Told::Nothing | Told::Refused(_) | Told::Ended(_)) => {}
+            Some(Told::Nothing | Told::Refused(..) | Told::Ended(_)) => {}
         }
         self.line = None;
         let remains = self.remains.clone();
@@ -139,12 +160,4 @@ impl Drop for Leash {
 
 fn kill(group: Pid) {
     let _empty = kill_process_group(group, Signal::KILL);
-}
-
-fn judge(status: ExitStatus) -> Result<(), JobError> {
-    match status.code() {
-        Some(0) => Ok(()),
-        Some(code) => Err(JobError::Exited(code)),
-        None => Err(JobError::Failed(format!("killed by {status}").replacen("signal: ", "signal ", 1))),
-    }
 }

@@ -7,7 +7,7 @@ use crate::lease::Launch;
 use crate::machine::{RunId, Term};
 use crate::rows::{Cursor, Orders, Since, Verdict};
 use crate::schedulers::policy::{Orphan, Policy};
-use crate::schedulers::reckoning::Watch;
+use crate::schedulers::reckoning::{Next, Watch};
 use crate::time::Wall;
 
 /// The shortest time there is.
@@ -18,6 +18,8 @@ const MOMENT: Duration = Duration::from_nanos(1);
 pub(super) struct Led {
     pub(super) term: Term,
     pub(super) watch: Watch,
+    /// How long it rested before its last run, or rests after it.
+    pub(super) rest: Duration,
     pub(super) orders: Orders,
     /// The due time of its cursor.
     pub(super) last: Option<Wall>,
@@ -50,9 +52,24 @@ pub(super) enum Step {
 impl Led {
     /// When a run is due that a person asked for: not in the future, and after everything else.
     pub(super) fn extra(&self, since: Since, now: Wall) -> Option<Wall> {
+        self.orders.extra.map(|asked| asked.min(now).max(self.after(since)))
+    }
+
+    /// The moment after everything else.
+    fn after(&self, since: Since) -> Wall {
         let (Since::Birth(after) | Since::Due(after) | Since::Change(after)) = since;
-        let earliest = self.last.unwrap_or(after).max(after) + MOMENT;
-        self.orders.extra.map(|asked| asked.min(now).max(earliest))
+        self.last.unwrap_or(after).max(after) + MOMENT
+    }
+
+    /// What is next for a job that is due whenever it does not run.
+    pub(super) fn go_on(&self, since: Since) -> Option<Next> {
+        let due = self.rested().max(self.after(since));
+        (!self.orders.is_paused()).then(|| Next { due, runs: true, passed: Vec::new() })
+    }
+
+    /// When it has rested since its last run here.
+    pub(super) fn rested(&self) -> Wall {
+        self.watch.ended.map_or(self.watch.began, |ended| ended + self.rest)
     }
 
     /// The plan that runs the job at `due`, which its schedule did not ask for.
@@ -75,6 +92,7 @@ impl Led {
         let verdict = self.orders.verdict.filter(|verdict| verdict.run == cursor.run);
         Orders { verdict, ..Orders::default() }
     }
+
     /// The plan that moves nothing but the cursor, which says from then on by which schedule the job is
     /// due, and since when: a later one must not make up for what it would have done before.
     pub(super) fn mark(&self, since: Since, now: Wall) -> Plan {

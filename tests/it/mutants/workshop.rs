@@ -11,7 +11,7 @@ use super::{Edit, Mutant};
 use crate::tidy::read;
 
 /// What is copied into every mutant, and what an edit may change.
-const COPIED: &[&str] = &["src/lease.rs", "src/lease", "src/sim"];
+const COPIED: &[&str] = &["src/lease.rs", "src/lease", "src/sim", "src/sim/profiles"];
 /// What they share.
 const SHARED: &[&str] = &["src/machine.rs", "src/rows.rs", "src/rows", "src/time.rs"];
 
@@ -52,7 +52,8 @@ mod sim;
 fn main() {
     let mut bounds = std::env::args().skip(1).map(|bound| bound.parse::<u64>().unwrap());
     let seeds = bounds.next().unwrap()..bounds.next().unwrap();
-    let caught = seeds.into_iter().find_map(|seed| sim::run_seed(seed).violation);
+    let swarm = sim::Profile::named("swarm").unwrap();
+    let caught = seeds.into_iter().find_map(|seed| sim::run_seed(swarm, seed).violation);
     if let Some(violation) = caught {
         println!("{} {}", violation.seed, violation.what);
     }
@@ -165,12 +166,13 @@ pub(super) fn mutated(mutant: &Mutant) -> Result<Vec<(String, String)>, String> 
     Ok(sources)
 }
 
-/// The files at a path of the project, without those in folders of folders.
+/// The files at a path of the project, without those in its folders.
 fn files(path: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Ok(folder) = fs::read_dir(root.join(path)) else { return vec![path.to_owned()] };
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
-    folder.map(|entry| format!("{path}/{}", name(entry.unwrap()))).collect()
+    let files = folder.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_file());
+    files.map(|entry| format!("{path}/{}", name(entry))).collect()
 }
 
 /// The words about stores without the stores.
