@@ -87,6 +87,7 @@ pub mod log;
 pub mod machine;
 pub mod ports;
 pub mod prove;
+mod reload;
 pub mod report;
 pub mod rows;
 #[cfg(feature = "program")]
