@@ -20,7 +20,9 @@ impl Lease {
         self.seat(&new);
         for (job, seat) in self.jobs.iter().zip(&mut self.seats) {
             seat.retired = !listed.contains(job);
-            seat.exit.take_if(|exit| *exit == Exit::Retired && !seat.retired);
+            // A hand-over in doubt cannot be taken back, only be followed by another.
+            let stays = !seat.retired && !seat.surrendering();
+            seat.exit.take_if(|exit| *exit == Exit::Retired && stays);
         }
         self.placement = placement::of_list(listed.iter());
         self.plan = Plan::new(self.listed(), self.plan.crew().to_vec());
