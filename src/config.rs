@@ -30,6 +30,7 @@ pub use schedule::{LONGEST_INTERVAL, LONGEST_JITTER, moment};
 pub use words::duration;
 pub use work::{LONGEST_LINE, LONGEST_PAUSE, LONGEST_TIMEOUT, MOST_LINES, MOST_OUTPUT};
 
+use crate::instance::draw_name;
 use crate::lease::placement::hash;
 use crate::lease::{Balance, Timing};
 use crate::log;
@@ -47,8 +48,6 @@ pub const SHORTEST_FAILOVER: Duration = Duration::from_millis(500);
 pub const LONGEST_FAILOVER: Duration = Duration::from_hours(1);
 /// The settings that all instances of a cluster should have in common, besides their jobs.
 const COMMON: [&str; 3] = [FAILOVER.key, GRACE.key, BALANCE.key];
-/// Names of instances are drawn with a number below this, as in `boring_morse5`.
-const NAMESAKES: u16 = 1000;
 
 /// How one instance runs.
 #[derive(Clone, Debug)]
@@ -255,10 +254,4 @@ fn advertise(text: &str) -> Result<Option<String>, String> {
 fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .map_err(|_| format!("\"{}\" is not a port; write a number from 0 to 65535", text.escape_debug()))
-}
-
-/// A name such as people remember: `boring_morse5`.
-fn draw_name() -> String {
-    let drawn = names::Generator::with_naming(names::Name::Plain).next().unwrap_or_default();
-    format!("{}{}", drawn.replace('-', "_"), fastrand::u16(..NAMESAKES))
 }

@@ -1,10 +1,12 @@
 //! The way to a running instance, for everything that is not its driver: schedulers, HTTP, commands.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::leadership::{Asker, LeadError, Leadership};
 use crate::lease::{Input, Life, Refusal, SeatView};
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::rows::{Lease, Member, Orders, RowError};
@@ -57,6 +59,38 @@ pub enum Signal {
     },
     /// The clock that the cluster goes by is this many nanoseconds ahead of the boot clock.
     Clock(i64),
+}
+
+impl Signal {
+    /// Which job it is about, if it is about one.
+    fn job(&self) -> Option<&JobName> {
+        match self {
+            Self::Lead { job, .. }
+            | Self::Orders { job, .. }
+            | Self::Leave(job)
+            | Self::Wind(job)
+            | Self::Grant { job, .. }
+            | Self::Refuse { job, .. } => Some(job),
+            Self::Clock(_) => None,
+        }
+    }
+}
+
+/// Who is told what happens. The channels are bounded by their use: a few signals a job.
+#[derive(Debug)]
+pub(crate) struct Audience {
+    /// Whoever leads jobs by their schedules.
+    pub(crate) runner: mpsc::UnboundedSender<Signal>,
+    /// Whoever leads each role.
+    pub(crate) stewards: BTreeMap<JobName, mpsc::UnboundedSender<Signal>>,
+}
+
+impl Audience {
+    pub(crate) fn tell(&self, signal: Signal) {
+        let steward = signal.job().and_then(|job| self.stewards.get(job));
+        // An error means that nobody listens any more, as at the end of a shutdown.
+        drop(steward.unwrap_or(&self.runner).send(signal));
+    }
 }
 
 /// What an instance knows, at one moment.
@@ -121,6 +155,25 @@ pub struct Counters {
     pub lapses: AtomicU64,
 }
 
+/// The jobs that are led, each with its term, as the machine last said. It says so before it sends what
+/// gives a job away.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<BTreeMap<JobName, Term>>);
+
+impl Board {
+    pub(crate) fn begin(&self, job: JobName, term: Term) {
+        self.jobs().insert(job, term);
+    }
+
+    pub(crate) fn end(&self, job: &JobName) {
+        self.jobs().remove(job);
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<JobName, Term>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The way to a running machine.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -129,6 +182,8 @@ pub struct Handle {
     health: watch::Receiver<Health>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
+    led: Arc<Board>,
+    roles: Arc<BTreeMap<JobName, mpsc::Sender<Asker>>>,
 }
 
 /// What waits in the inbox of a driver.
@@ -148,6 +203,7 @@ pub(crate) struct Desk {
     pub(crate) health: watch::Sender<Health>,
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) led: Arc<Board>,
 }
 
 /// A handle, and the end that the driver serves.
@@ -157,8 +213,17 @@ pub(crate) fn connect() -> (Handle, Desk) {
     let (health, see_health) = watch::channel(Health::default());
     let (stopped, see_stopped) = watch::channel(false);
     let counters = Arc::new(Counters::default());
-    let desk = Desk { inbox, life, health, stopped, counters: Arc::clone(&counters) };
-    (Handle { inbox: to_inbox, life: see_life, health: see_health, stopped: see_stopped, counters }, desk)
+    let led = Arc::new(Board::default());
+    let handle = Handle {
+        inbox: to_inbox,
+        life: see_life,
+        health: see_health,
+        stopped: see_stopped,
+        counters: Arc::clone(&counters),
+        led: Arc::clone(&led),
+        roles: Arc::default(),
+    };
+    (handle, Desk { inbox, life, health, stopped, counters, led })
 }
 
 impl Handle {
@@ -175,6 +240,12 @@ impl Handle {
         answer.await.ok()
     }
 
+    /// The term at which this instance leads `job` at `now`, if it does. It asks nobody, so it is cheap.
+    pub fn term_led(&self, job: &JobName, now: Instant) -> Option<Term> {
+        let alive = self.life.borrow().is_some_and(|life| now < life.horizon);
+        self.led.jobs().get(job).copied().filter(|_| alive)
+    }
+
     /// The life that may lead and its horizon, as they change.
     pub fn life(&self) -> watch::Receiver<Option<Life>> {
         self.life.clone()
@@ -188,6 +259,20 @@ impl Handle {
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The same handle, with the ways to those who lead roles.
+    pub(crate) fn with_roles(self, roles: BTreeMap<JobName, mpsc::Sender<Asker>>) -> Self {
+        Self { roles: Arc::new(roles), ..self }
+    }
+
+    /// Waits until this instance leads `role`, behind whoever asked for it here before. Nobody competes
+    /// for it any more when the future is dropped.
+    pub async fn lead(&self, role: &str) -> Result<Leadership, LeadError> {
+        let steward = self.roles.get(role).ok_or_else(|| LeadError::NoSuchRole(role.to_owned()))?;
+        let (asker, leadership) = oneshot::channel();
+        steward.send(asker).await.map_err(|_| LeadError::Stopped)?;
+        leadership.await.map_err(|_| LeadError::Stopped)
     }
 
     /// Waits until the machine has given everything away and stopped.

@@ -151,6 +151,7 @@ mod tests {
     use crate::rows::{Cursor, Fate, RunState};
     use crate::stores::memory::Memory;
     use crate::stores::{Key, Version};
+    use crate::time::SystemClock;
 
     fn job(name: &str) -> JobName {
         JobName::new(name).unwrap()
@@ -183,6 +184,26 @@ mod tests {
     async fn dues(store: &Memory, job: &JobName, before: Option<Wall>, most: usize) -> Vec<i64> {
         let entries = read(store, job, before, most).await.unwrap();
         entries.into_iter().map(|entry| entry.unwrap().due.as_nanos() / 1_000_000_000).collect()
+    }
+
+    #[tokio::test]
+    async fn processes_that_live_for_one_run_prune_too() {
+        let (store, clock) = (Arc::new(Memory::default()), Arc::new(SystemClock));
+        file(&store, &job("a"), 0..300).await;
+        for seed in 0..200 {
+            let keep = Keep { most: 100, within: Duration::from_hours(1) };
+            let random = fastrand::Rng::with_seed(seed);
+            let (pruner, tell) = Pruner::new(
+                Arc::<Memory>::clone(&store),
+                Arc::<SystemClock>::clone(&clock),
+                "node".to_owned(),
+                random,
+            );
+            tell.try_send(News { job: job("a"), keep, now: at(300) }).unwrap();
+            drop(tell);
+            pruner.run().await;
+        }
+        assert_eq!(dues(&store, &job("a"), None, 1000).await.len(), 100);
     }
 
     #[tokio::test]

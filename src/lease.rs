@@ -66,7 +66,8 @@
 //!   a hypervisor pauses the machine; a leader may then believe in its lease for up to a `ttl` after it
 //!   resumes. Even so no occurrence starts twice (rule 7 needs no clock), and terms do not repeat.
 //! * *Work that cannot be stopped.* A leader can be paused between the check of its lease and an effect
-//!   on something else. Only that something can refuse the effect, by comparing terms.
+//!   on something else. Only that something can refuse the effect, by comparing terms; what is in the same
+//!   store can, behind a [fence](crate::fence).
 //! * *The store.* It must apply a change if and only if the version matches, and must not go back in
 //!   time. Instances notice when it does and stop, but what happened in between has happened.
 //! * *An occurrence that was recorded and whose leader vanished* may or may not have run. It is not run
@@ -83,6 +84,7 @@ mod revising;
 mod seat;
 mod session;
 mod timing;
+mod wanting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -228,6 +230,7 @@ impl Machine for Lease {
             Input::Answer { id, answer } => self.answered(now, id, answer, out),
             Input::Woken(jobs) => self.woken(now, jobs),
             Input::Launch(launch) => self.launch(now, launch, out),
+            Input::Want { job, run } => self.want(&job, run, out),
             Input::Ended { job, run, end } => self.ended(now, &job, run, end, out),
             Input::Clock(wall) => self.set_clock(now, wall, out),
             Input::Jobs(jobs) => self.revise(now, jobs, out),

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::handle::Handle;
 use crate::http::{self, App, Listed};
-use crate::instance::{Instance, Reviser};
+use crate::instance::{Instance, Reviser, seed};
 use crate::lease::{About, Input};
 use crate::log;
 use crate::reload::{self, Load, Reload};
@@ -69,6 +69,7 @@ impl Service {
         let instance = Instance {
             about: about.clone(),
             jobs: config.jobs.clone(),
+            roles: Vec::new(),
             timing: config.timing,
             output: config.job_output,
             balance: config.balance,
@@ -202,11 +203,6 @@ fn advertise(address: SocketAddr) -> String {
     } else {
         format!("http://{address}")
     }
-}
-
-/// A seed that no other instance has.
-fn seed() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }
 
 fn started(config: &Config, address: SocketAddr, store: &str, took: Duration) {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
 /// Those that ask a service to stop.
-pub(crate) const STOPPING: [Signal; 2] = [Signal::INT, Signal::TERM];
+pub const STOPPING: [Signal; 2] = [Signal::INT, Signal::TERM];
 /// Those that a process can take and that are not about itself, its children or its terminal's wish to
 /// stop it.
 const ALL: [Signal; 9] = [
@@ -28,12 +28,12 @@ const ALL: [Signal; 9] = [
 const HARMLESS: [Signal; 2] = [Signal::CONT, Signal::WINCH];
 
 /// The number of a signal; none is as high as 128.
-pub(crate) fn number(signal: Signal) -> u8 {
+pub fn number(signal: Signal) -> u8 {
     u8::try_from(signal.as_raw()).unwrap_or(u8::MAX)
 }
 
 /// All but those that whoever started this process had it ignore, as `nohup` does: so will what it starts.
-pub(crate) fn unless_ignored() -> Vec<Signal> {
+pub fn unless_ignored() -> Vec<Signal> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -42,17 +42,17 @@ pub(crate) fn unless_ignored() -> Vec<Signal> {
 
 /// Signals that this process is sent. Those that are listened to once never end it any more.
 #[derive(Debug)]
-pub(crate) struct Signals(Vec<(Signal, unix::Signal)>);
+pub struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
     /// Listens to these from now on.
-    pub(crate) fn listen(to: &[Signal]) -> io::Result<Self> {
+    pub fn listen(to: &[Signal]) -> io::Result<Self> {
         let listen = |kind: &Signal| Ok((*kind, signal(SignalKind::from_raw(kind.as_raw()))?));
         to.iter().map(listen).collect::<io::Result<_>>().map(Self)
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) -> Signal {
+    pub async fn next(&mut self) -> Signal {
         poll_fn(|context| {
             let sent = self.0.iter_mut().find_map(|(kind, sent)| {
                 let sent = sent.poll_recv(context);
@@ -64,7 +64,7 @@ impl Signals {
     }
 
     /// Waits for the next one that ends a process which does not take it.
-    pub(crate) async fn fatal(&mut self) -> Signal {
+    pub async fn fatal(&mut self) -> Signal {
         loop {
             let signal = self.next().await;
             if !HARMLESS.contains(&signal) {

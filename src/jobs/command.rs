@@ -8,6 +8,7 @@
 //! library may do without one: then it holds as long as the instance runs, and a command that left its
 //! process group is not found.
 
+#[cfg(feature = "program")]
 mod attached;
 mod leash;
 mod lines;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
+#[cfg(feature = "program")]
 pub(crate) use self::attached::{Attached, Begun, Ended};
 pub(crate) use self::leash::Mishap;
 use self::leash::{Leash, Plan};

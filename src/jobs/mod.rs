@@ -1,9 +1,11 @@
 //! The jobs: what is done when an occurrence is due. One file a kind.
 
+mod closure;
 pub mod command;
 pub mod http;
 pub mod preacher;
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::{SetOnce, watch};
 
+pub use self::closure::Closure;
+use crate::fence::Fence;
 use crate::lease::Life;
 use crate::log::JobOutput;
 use crate::machine::{Incarnation, JobName, RunId, Term};
@@ -79,6 +83,11 @@ impl Run {
         self.remains.closed().await;
     }
 
+    /// What a store checks before it writes in the name of this run.
+    pub fn fence(&self) -> Fence {
+        Fence { job: self.job.clone(), term: self.term }
+    }
+
     /// Puts a line of the job's output into the log.
     pub fn say(&self, line: &str) {
         self.output.say(&self.job, self.term, line);
@@ -118,12 +127,24 @@ impl Lifeline {
         life.map(|life| life.horizon.back(self.kill / 2))
     }
 
+    /// When the run is cut off unless the lease is renewed; `None` if the life is over.
+    pub(crate) fn cut(&self) -> Option<Instant> {
+        let life = self.life.borrow().filter(|life| Some(life.incarnation) == self.born);
+        life.map(|life| life.horizon.back(self.kill))
+    }
+
     /// Waits until that moves.
     pub(crate) async fn moved(&mut self) {
         if self.life.changed().await.is_err() {
             // The instance is gone: what is left of it cuts the run off.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+impl From<Box<dyn Error + Send + Sync>> for JobError {
+    fn from(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

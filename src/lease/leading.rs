@@ -6,7 +6,7 @@ use super::filing::MOST_UNFILED;
 use super::messages::{
     Answer, Ask, End, Ending, Found, Launch, Note, Output, Refusal, RowWrite, Wanted, Write,
 };
-use super::seat::{Exit, Seat, Writing};
+use super::seat::{Demand, Exit, Seat, Writing};
 use super::session::Session;
 use super::{Asked, Lease};
 use crate::machine::{Incarnation, JobName, RunId, Term};
@@ -57,6 +57,7 @@ impl Lease {
             seat.told = Some((term, now));
             seat.heard = None;
             out.push(Output::Lead { job: job.clone(), term, row: Box::new(seat.newest()) });
+            self.engage(index, out);
         }
     }
 
@@ -146,6 +147,8 @@ impl Lease {
             seat.exit = Some(Exit::Retired);
         } else if let Some(Wish::StepDown { to }) = seat.row.wish {
             seat.exit = Some(Exit::Wish(to));
+        } else if seat.demand == Demand::Nobody {
+            seat.exit = Some(Exit::Unwanted);
         }
         let keep = |row| Writing { row, successor: None };
         if let Some(row) = seat.record() {
@@ -174,7 +177,7 @@ impl Lease {
                 out.push(Output::Note(Note::Unwilling { job: self.jobs[index].clone(), to }));
                 return Some(keep(seat.decline()));
             }
-            (Exit::Balance | Exit::Wish(_), Some(_)) | (Exit::Drain | Exit::Retired, _) => {}
+            (Exit::Balance | Exit::Wish(_), Some(_)) | (Exit::Drain | Exit::Retired | Exit::Unwanted, _) => {}
         }
         let name = successor.and_then(|id| Some((id, self.members.row(id)?.name.clone())));
         let hand = self.hand(me, now);
@@ -195,8 +198,8 @@ impl Lease {
             Exit::Wish(Some(to)) => Some(to),
             Exit::Wish(None) => self.plan.best_but(&self.jobs[index], me),
             Exit::Balance | Exit::Drain => self.plan.owner(index),
-            // Whoever has the same list does not know it either.
-            Exit::Retired => None,
+            // Whoever has the same list does not know it either, and who wants a role is told that it is free.
+            Exit::Retired | Exit::Unwanted => None,
         };
         choice.filter(|to| *to != me && self.plan.crew().contains(to) && self.members.row(*to).is_some())
     }
@@ -204,7 +207,8 @@ impl Lease {
     /// The write that takes a free job, when it is our turn.
     fn compose_claim(&mut self, index: usize, me: Incarnation, now: Instant) -> Option<Writing> {
         let seat = &self.seats[index];
-        let idle = seat.retired || self.draining || self.settling.is_some() || seat.work.is_some();
+        let unwanted = seat.retired || seat.demand == Demand::Nobody;
+        let idle = unwanted || self.draining || self.settling.is_some() || seat.work.is_some();
         if idle || !self.is_free(index) {
             self.seats[index].free = None;
             return None;
@@ -265,7 +269,11 @@ impl Lease {
             let Some(writing) = self.seats[index].writing.take() else { continue };
             match outcomes.get(position) {
                 Some(Outcome::Done(version)) => {
-                    if let Some(row) = writing.successor.and_then(|id| self.members.row(id)) {
+                    // What nobody here wants is for whoever does.
+                    let given_up = self.seats[index].exit == Some(Exit::Unwanted);
+                    let heirs =
+                        self.members.rows().filter(|(id, _)| given_up || writing.successor == Some(*id));
+                    for (_, row) in heirs {
                         wakes.entry(row.url.clone()).or_default().push(self.jobs[index].clone());
                     }
                     self.adopt(index, *version, Ok(writing.row), now, out);
@@ -414,6 +422,7 @@ impl Lease {
     /// A run has ended, and nothing of it is left.
     pub(super) fn ended(&mut self, now: Instant, job: &JobName, run: RunId, end: End, out: &mut Vec<Output>) {
         let Some(index) = self.seat_of(job) else { return };
+        self.unwant(index, run);
         let seat = &mut self.seats[index];
         if seat.work.is_some_and(|(current, _)| current == run) {
             seat.work = None;

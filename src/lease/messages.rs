@@ -25,7 +25,15 @@ pub enum Input {
     Woken(Vec<JobName>),
     /// A scheduler wants to start an occurrence.
     Launch(Launch),
-    /// A run that was granted has ended; nothing of it is left in this process.
+    /// Somebody here wants to lead a job that has no schedule, until this run ends.
+    Want {
+        /// Which job.
+        job: JobName,
+        /// Under this id it is granted.
+        run: RunId,
+    },
+    /// A run that was granted has ended; nothing of it is left in this process. One that was wanted and
+    /// not granted is wanted no more.
     Ended {
         /// Of which job.
         job: JobName,

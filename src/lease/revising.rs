@@ -20,7 +20,7 @@ impl Lease {
         self.seat(&new);
         for (job, seat) in self.jobs.iter().zip(&mut self.seats) {
             seat.retired = !listed.contains(job);
-            // A hand-over in doubt cannot be taken back, only be followed by another.
+            // What is being given up has to go before it can be taken again.
             let stays = !seat.retired && !seat.surrendering();
             seat.exit.take_if(|exit| *exit == Exit::Retired && stays);
         }

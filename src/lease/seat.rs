@@ -42,6 +42,8 @@ pub(super) struct Seat {
     pub(super) winding: bool,
     /// An occurrence that shall start.
     pub(super) launch: Option<Launch>,
+    /// Who here wants the job led.
+    pub(super) demand: Demand,
     /// A run that goes on in this process, and the incarnation that started it.
     pub(super) work: Option<(RunId, Incarnation)>,
     /// How a run ended, until the row says so.
@@ -52,6 +54,17 @@ pub(super) struct Seat {
     pub(super) told: Option<(Term, Instant)>,
     /// The leader that people were told of.
     pub(super) heard: Option<Incarnation>,
+}
+
+/// Who here wants a job led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Its schedule, always.
+    Schedule,
+    /// Nobody: it is left to others.
+    Nobody,
+    /// A caller, for one leadership.
+    Caller(RunId),
 }
 
 /// Where a job shall go.
@@ -65,6 +78,8 @@ pub(super) enum Exit {
     Retired,
     /// To anybody: this instance stops.
     Drain,
+    /// To whoever wants it: nobody here does.
+    Unwanted,
 }
 
 /// A write that is under way.
@@ -101,6 +116,7 @@ impl Seat {
             exit: None,
             winding: false,
             launch: None,
+            demand: Demand::Schedule,
             work: None,
             ended: None,
             filing: Filing::default(),

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -16,7 +15,7 @@ use super::narrate::Narrator;
 use super::wake::wake;
 use super::wire::{self, Request};
 use crate::drive::Port;
-use crate::handle::{Desk, News, Signal, Snapshot};
+use crate::handle::{Audience, Desk, News, Signal, Snapshot};
 use crate::lease::{Answer, Ask, Input, Lease, Note, Output, RequestId};
 use crate::machine::Incarnation;
 use crate::stores::{Outcome, Store, StoreError};
@@ -35,8 +34,7 @@ pub struct StorePort {
     clock: Arc<dyn Clock>,
     narrator: Narrator,
     desk: Desk,
-    /// Bounded by its use: a few signals a job.
-    signals: UnboundedSender<Signal>,
+    audience: Audience,
     requests: JoinSet<Result<Answer, StoreError>>,
     asked: HashMap<task::Id, (RequestId, Operation)>,
     wakes: JoinSet<()>,
@@ -63,7 +61,7 @@ impl StorePort {
         clock: Arc<dyn Clock>,
         node: String,
         desk: Desk,
-        signals: UnboundedSender<Signal>,
+        audience: Audience,
     ) -> Self {
         Self {
             store,
@@ -71,7 +69,7 @@ impl StorePort {
             clock,
             narrator: Narrator { node },
             desk,
-            signals,
+            audience,
             requests: JoinSet::new(),
             asked: HashMap::new(),
             wakes: JoinSet::new(),
@@ -148,11 +146,6 @@ impl StorePort {
         self.wall_offset = Some(offset);
         Some(Input::Clock(wall))
     }
-
-    fn signal(&self, signal: Signal) {
-        // An error means that the schedulers are gone, as at the end of a shutdown.
-        drop(self.signals.send(signal));
-    }
 }
 
 impl Port<Lease> for StorePort {
@@ -167,17 +160,19 @@ impl Port<Lease> for StorePort {
             }
             Output::Lead { job, term, row } => {
                 count(&self.desk.counters.acquired);
-                self.signal(Signal::Lead { job, term, row });
+                self.desk.led.begin(job.clone(), term);
+                self.audience.tell(Signal::Lead { job, term, row });
             }
-            Output::Orders { job, orders } => self.signal(Signal::Orders { job, orders }),
+            Output::Orders { job, orders } => self.audience.tell(Signal::Orders { job, orders }),
             Output::Leave { job, .. } => {
                 count(&self.desk.counters.left);
-                self.signal(Signal::Leave(job));
+                self.desk.led.end(&job);
+                self.audience.tell(Signal::Leave(job));
             }
-            Output::Wind { job } => self.signal(Signal::Wind(job)),
-            Output::Grant { job, run, term } => self.signal(Signal::Grant { job, run, term }),
-            Output::Refuse { job, run, why } => self.signal(Signal::Refuse { job, run, why }),
-            Output::Clock(ahead) => self.signal(Signal::Clock(ahead)),
+            Output::Wind { job } => self.audience.tell(Signal::Wind(job)),
+            Output::Grant { job, run, term } => self.audience.tell(Signal::Grant { job, run, term }),
+            Output::Refuse { job, run, why } => self.audience.tell(Signal::Refuse { job, run, why }),
+            Output::Clock(ahead) => self.audience.tell(Signal::Clock(ahead)),
             Output::Note(Note::Lapsed(_)) => count(&self.desk.counters.lapses),
             Output::Note(Note::Regressed { what, rebuilding: false }) => {
                 self.desk.health.send_modify(|health| health.regressed = Some(what));

@@ -214,6 +214,7 @@ impl Prover {
         let instance = Instance {
             about: About { name: node, url: String::new(), version: env!("CARGO_PKG_VERSION").to_owned() },
             jobs,
+            roles: Vec::new(),
             timing,
             output: JobOutput::Json,
             balance: Balance::Spread,

@@ -10,6 +10,7 @@ pub mod once;
 pub mod policy;
 mod reckoning;
 pub mod runner;
+pub(crate) mod watchdog;
 
 use std::fmt;
 use std::time::Duration;

@@ -13,15 +13,16 @@ use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tracing::Instrument;
 
 use super::agenda::{Agenda, Ran};
+use super::watchdog::Watchdog;
 use super::{Policy, Schedule};
 use crate::handle::{Handle, Signal};
 use crate::history::News;
 use crate::jobs::{Action, JobError, Lifeline, Run};
-use crate::lease::{End, Input, Launch, Life, Timing};
+use crate::lease::{End, Input, Launch, Timing};
 use crate::log::JobOutput;
-use crate::machine::{Incarnation, JobName, RunId, Term};
+use crate::machine::{JobName, RunId, Term};
 use crate::rows::{Cursor, Entry, Fate, Lease, Orders, RunState};
-use crate::time::{Clock, Instant, Wall, sleep_until};
+use crate::time::{Clock, Wall, sleep_until};
 
 /// No wait for a due time is longer: the wall clock may jump.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -237,7 +238,7 @@ impl Runner {
             timing: self.timing,
             life: run.lifeline.life.clone(),
             born: run.lifeline.born,
-            run: run.clone(),
+            asked: Arc::clone(&run.asked),
             timeout: timeout.map(|timeout| (self.clock.now() + timeout, timeout)),
             overdue: Arc::clone(&overdue),
         };
@@ -358,54 +359,6 @@ fn tell(node: &str, job: &JobName, term: Term, entry: &Entry) {
             "Gave up {job} due {due}: {reason}"
         ),
         Fate::Ran => {}
-    }
-}
-
-/// Ends a run in time.
-struct Watchdog {
-    clock: Arc<dyn Clock>,
-    timing: Timing,
-    /// The life that may lead, as it changes, and the one that started the run.
-    life: watch::Receiver<Option<Life>>,
-    born: Option<Incarnation>,
-    run: Run,
-    /// When it has taken too long, and how long that is.
-    timeout: Option<(Instant, Duration)>,
-    overdue: Arc<OnceLock<Duration>>,
-}
-
-impl Watchdog {
-    /// Returns when the run must not go on.
-    async fn bite(mut self) {
-        let mut end = Instant::NEVER;
-        loop {
-            let now = self.clock.now();
-            let life = self.life.borrow_and_update().filter(|life| Some(life.incarnation) == self.born);
-            let Some(life) = life else { return };
-            if let Some((_, timeout)) = self.timeout.take_if(|(at, _)| now >= *at) {
-                self.overdue.get_or_init(|| timeout);
-                self.run.ask_to_end();
-            }
-            let asked = self.run.asked.initialized();
-            if asked {
-                end = end.min(now + self.timing.grace);
-            }
-            let cut = end.min(life.horizon.back(self.timing.kill));
-            if now >= cut {
-                return;
-            }
-            let warn = cut.back(self.timing.grace);
-            if now >= warn {
-                self.run.ask_to_end();
-            }
-            let wake = if now < warn { warn } else { cut };
-            let wake = self.timeout.map_or(wake, |(at, _)| wake.min(at));
-            tokio::select! {
-                () = sleep_until(&*self.clock, wake) => {}
-                changed = self.life.changed() => if changed.is_err() { return },
-                () = self.run.asked_to_end(), if !asked => {}
-            }
-        }
     }
 }
 

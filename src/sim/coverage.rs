@@ -46,6 +46,8 @@ pub enum State {
     Running,
     /// It was told to stop.
     Draining,
+    /// Write the cluster's row.
+    Founding,
     /// Insert its member row.
     Registering,
     /// Send a heartbeat.
@@ -86,12 +88,13 @@ const STRIKES: [(Strike, &str); 12] = [
     (Strike::Unknown, "unknown"),
     (Strike::Conflict, "conflict"),
 ];
-const STATES: [(State, &str); 15] = [
+const STATES: [(State, &str); 16] = [
     (State::Joining, "joining"),
     (State::StandingBy, "standing by"),
     (State::Leading, "leading"),
     (State::Running, "running"),
     (State::Draining, "draining"),
+    (State::Founding, "founding"),
     (State::Registering, "registering"),
     (State::Beating, "heartbeat"),
     (State::Reaping, "reaping"),
@@ -105,9 +108,10 @@ const STATES: [(State, &str); 15] = [
 ];
 
 impl Strike {
-    /// Whether it can come in that state: what becomes of requests needs one.
+    /// Whether it is sure to come in that state some day: what becomes of requests needs one, and a
+    /// cluster is founded too seldom for anything else.
     fn fits(self, state: State) -> bool {
-        self < Self::LostRequest || state >= State::Registering
+        if self < Self::LostRequest { state != State::Founding } else { state >= State::Founding }
     }
 }
 
@@ -128,9 +132,8 @@ impl Coverage {
     /// The whole table, as Markdown.
     pub fn table(&self) -> String {
         let heads = STRIKES.iter().map(|(_, strike)| format!(" {strike} |"));
-        let cell = |state, strike: Strike| match self.count(state, strike) {
-            0 if !strike.fits(state) => " |".to_owned(),
-            count => format!(" {count} |"),
+        let cell = |state, strike: Strike| {
+            if strike.fits(state) { format!(" {} |", self.count(state, strike)) } else { " |".to_owned() }
         };
         let row = |(state, name): (State, &str)| {
             let cells = STRIKES.iter().map(|(strike, _)| cell(state, *strike));

@@ -144,7 +144,7 @@ impl World {
 
     fn deed(&self, index: usize, write: &Write) -> State {
         match &write.row {
-            RowWrite::Cluster(_) => State::Joining,
+            RowWrite::Cluster(_) => State::Founding,
             RowWrite::Member(_, None) => State::Reaping,
             RowWrite::Member(_, Some(_)) if write.base == Version::ABSENT => State::Registering,
             RowWrite::Member(_, Some(_)) => State::Beating,

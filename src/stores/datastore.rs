@@ -12,6 +12,7 @@
 //!   dials anew and never queues behind a dead one.
 
 mod entity;
+mod fence;
 mod line;
 mod options;
 mod verdict;
@@ -22,7 +23,8 @@ use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gcloud_sdk::google::datastore::v1;
+/// Google's own types, in which mutations are written.
+pub use gcloud_sdk::google::datastore::v1;
 use gcloud_sdk::tonic::{Code, Status};
 use tokio::task::JoinSet;
 use v1::commit_request::Mode;
@@ -30,6 +32,7 @@ use v1::mutation::{ConflictDetectionStrategy, ConflictResolutionStrategy, Operat
 use v1::query_result_batch::MoreResultsType;
 use v1::read_options::{ConsistencyType, ReadConsistency};
 
+pub use self::fence::MOST_FENCED;
 use self::line::{Client, Line};
 pub use self::options::Options;
 use super::{

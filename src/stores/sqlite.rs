@@ -18,6 +18,7 @@
 //! * **The lock** belongs to a process until it goes on or ends. One that is stopped (SIGSTOP, a
 //!   debugger) in the middle of a commit holds up all others; there is no way to take it from it.
 
+mod fence;
 mod file;
 mod place;
 
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+pub use rusqlite;
 use tokio::sync::oneshot;
 
 use self::file::File;
@@ -88,6 +90,16 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&mut File, Instant) -> Result<T, StoreError> + Send + 'static,
     {
+        let replied = self.enqueue(work)?;
+        answer(&self.path, self.deadline, replied).await
+    }
+
+    /// Puts work in line, unless too much stands there.
+    fn enqueue<T, F>(&self, work: F) -> Result<oneshot::Receiver<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut File, Instant) -> T + Send + 'static,
+    {
         let until = patience(self.deadline);
         let (reply, replied) = oneshot::channel();
         let call = move |file: &mut File| {
@@ -96,7 +108,7 @@ impl Sqlite {
             }
         };
         self.queue.try_send(Box::new(call)).map_err(|error| self.unqueued(&error))?;
-        answer(&self.path, self.deadline, replied).await
+        Ok(replied)
     }
 
     fn unqueued(&self, error: &TrySendError<Call>) -> StoreError {

@@ -65,6 +65,15 @@ fn a_simulation_of_no_world_is_refused() {
 }
 
 #[test]
+fn a_world_outside_of_the_contract_tells_what_it_breaks_and_is_no_failure() {
+    let told = output("clone-0", &["sim", "--profile", "clone", "--seed", "0"]);
+    assert!(stdout(&told).contains("against \"one leader\""), "{}", stdout(&told));
+    assert_eq!(told.status.code(), Some(0));
+    let unknown = output("no-profile", &["sim", "--profile", "heaven"]);
+    assert_eq!((unknown.status.code(), stdout(&unknown).as_str()), (Some(2), ""));
+}
+
+#[test]
 fn nobody_knows_yet_why_a_job_will_run() {
     let output = output("future", &["why", "go_preacher", "--at", "2200-01-01T00:00:00Z"]);
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));

@@ -5,11 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::failover::{FAILOVER, assert_none_missing, everywhere, settled_leader, spread};
+use crate::failover::{CALM, FAILOVER, assert_none_missing, everywhere, settled_leader, spread};
 use crate::fleet::{Fleet, Line, assert_exclusive, now};
 use crate::folder::Folder;
 
@@ -18,9 +17,6 @@ const SECOND: i64 = 1_000_000_000;
 /// How many clocks the library knows, and the numbers that it keeps of each.
 const CLOCKS: usize = 16;
 const NUMBERS: usize = 3;
-
-/// A failover that is no reason to lapse on however busy a machine, where only a clock may be one.
-const CALM: Duration = Duration::from_secs(5);
 
 /// A clock of the kernel, with its number in the kernel's interface.
 type Kernel = (usize, ClockId);

@@ -70,13 +70,13 @@ pub(crate) fn started_in(folder: &Path) -> Vec<(Pid, String)> {
     found
 }
 
-fn started(fleet: &Fleet) -> Vec<(Pid, String)> {
+pub(crate) fn started(fleet: &Fleet) -> Vec<(Pid, String)> {
     started_in(&fs::canonicalize(fleet.path(".")).unwrap())
 }
 
 /// Waits until nothing is left of any command, soon.
 #[track_caller]
-fn assert_all_end_soon(fleet: &Fleet) {
+pub(crate) fn assert_all_end_soon(fleet: &Fleet) {
     let end = now() + SOON;
     while !started(fleet).is_empty() {
         assert!(now() < end, "still there: {:?}", started(fleet));
@@ -375,6 +375,7 @@ async fn without_a_warden_a_command_ends_with_its_run_too() {
     let instance = Instance {
         about: About { name: "one".into(), url: String::new(), version: "test".into() },
         jobs: vec![job],
+        roles: Vec::new(),
         timing: Timing::from_failover(FAILOVER),
         output: JobOutput::Json,
         balance: Balance::Spread,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tenure::commands::check::{CheckError, check};
 use tenure::commands::status::status;
 use tenure::commands::step_down::{Moved, StepDownError, step_down};
 use tenure::machine::{Incarnation, JobName, Term};
@@ -106,6 +107,24 @@ async fn a_leader_without_a_heartbeat_is_nobody() {
     let found = status(&scene.0, "tests", &SystemClock).await.unwrap();
     assert!(found.to_string().contains("nobody (calm-fox vanished)"), "{found}");
     assert!(json!(found)["jobs"][0]["vanished"].as_bool().unwrap());
+}
+
+#[tokio::test]
+async fn a_term_leads_only_as_long_as_its_leader_is_there() {
+    let scene = Scene::new(&["calm-fox"]).await;
+    check(&scene.0, &job(JOB), Term(7)).await.unwrap();
+    let over = async |term| {
+        let error = check(&scene.0, &job(JOB), Term(term)).await.unwrap_err();
+        assert!(matches!(error, CheckError::Over { .. }), "{error:?}");
+        error.to_string()
+    };
+    assert_eq!(over(6).await, "term 6 does not lead preach: calm-fox leads it at term 7");
+    assert_eq!(over(8).await, "term 8 does not lead preach: calm-fox leads it at term 7");
+    let key = Key::new(Kind::Member, Incarnation(1).to_string());
+    scene.0.commit(vec![Change { key, base: Version(1), fields: None }]).await.unwrap();
+    assert_eq!(over(7).await, "term 7 does not lead preach: its leader calm-fox vanished");
+    let unknown = check(&scene.0, &job("preech"), Term(7)).await.unwrap_err();
+    assert!(unknown.to_string().ends_with("did you mean preach?"), "{unknown}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! store: real processes, on an `SQLite` file and on each Datastore emulator side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::panic::resume_unwind;
 use std::thread::{scope, sleep};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tenure::time::{Clock, SystemClock};
 use crate::fleet::{Fleet, Line, assert_exclusive, leader, machine, now};
 
 pub(crate) const FAILOVER: Duration = Duration::from_secs(2);
+/// A failover that is no reason to lapse on however busy a machine, where nothing else is one.
+pub(crate) const CALM: Duration = Duration::from_secs(5);
 
 /// Where a scenario is played.
 #[derive(Clone, Debug)]
@@ -30,25 +33,37 @@ impl Place {
 
     /// The same with another failover.
     pub(crate) fn fleet_with(&self, failover: Duration, jobs: usize, every: &str) -> Fleet {
-        let fleet = Fleet::new(&format!("{}ms", failover.as_millis()), jobs, every);
+        self.hold(Fleet::new(&format!("{}ms", failover.as_millis()), jobs, every))
+    }
+
+    /// Has a fleet keep its rows there.
+    pub(crate) fn hold(&self, fleet: Fleet) -> Fleet {
         match self {
             Self::Sqlite => fleet,
             Self::Emulator(address) => fleet.on_emulator(address),
         }
+    }
+
+    /// Every store that there is.
+    pub(crate) fn all() -> Vec<Self> {
+        std::iter::once(Self::Sqlite).chain(emulators()).collect()
     }
 }
 
 /// Plays a scenario on every store at the same time.
 pub(crate) fn everywhere(scenario: impl Fn(&Place) + Sync) {
     let _machine = machine();
-    let places = std::iter::once(Place::Sqlite).chain(emulators());
+    play(&Place::all(), scenario);
+}
+
+/// Plays a scenario in several ways at the same time.
+pub(crate) fn play<Way: Debug + Sync>(ways: &[Way], scenario: impl Fn(&Way) + Sync) {
     scope(|threads| {
         let scenario = &scenario;
-        let played: Vec<_> =
-            places.map(|place| (format!("{place:?}"), threads.spawn(move || scenario(&place)))).collect();
-        for (place, thread) in played {
+        let played: Vec<_> = ways.iter().map(|way| (way, threads.spawn(move || scenario(way)))).collect();
+        for (way, thread) in played {
             thread.join().unwrap_or_else(|panic| {
-                eprintln!("on {place}");
+                eprintln!("on {way:?}");
                 resume_unwind(panic)
             });
         }
@@ -56,7 +71,7 @@ pub(crate) fn everywhere(scenario: impl Fn(&Place) + Sync) {
 }
 
 #[cfg(feature = "datastore")]
-fn emulators() -> Vec<Place> {
+pub(crate) fn emulators() -> Vec<Place> {
     use crate::emulator::{Flavour, shared};
     let addresses: BTreeSet<_> =
         [Flavour::Datastore, Flavour::FirestoreMode].into_iter().filter_map(shared).collect();
@@ -64,7 +79,7 @@ fn emulators() -> Vec<Place> {
 }
 
 #[cfg(not(feature = "datastore"))]
-fn emulators() -> Vec<Place> {
+pub(crate) fn emulators() -> Vec<Place> {
     Vec::new()
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -16,12 +16,18 @@ use tenure::time::{Clock, Instant, SystemClock};
 use crate::folder::Folder;
 
 /// No wait for a line takes longer, on however busy a machine.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+
+static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Held by a test that needs much of the machine.
 pub(crate) fn machine() -> impl Sized {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held by a test that leaves room for others which hold it too, and for none that needs much.
+pub(crate) fn share() -> impl Sized {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Several instances of one cluster.
@@ -112,8 +118,15 @@ impl Fleet {
 
     /// Starts one more instance under a name, with more of an environment.
     pub(crate) fn start_with(&mut self, name: &str, env: &[(&str, &str)]) -> String {
+        self.start_by(&[], name, env)
+    }
+
+    /// The same by way of another program, which becomes the instance: these words come before it.
+    pub(crate) fn start_by(&mut self, words: &[&str], name: &str, env: &[(&str, &str)]) -> String {
         let process = format!("{name}#{}", self.nodes.len() + 1000 * self.born);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tenure"))
+        let words: Vec<_> = words.iter().copied().chain([env!("CARGO_BIN_EXE_tenure")]).collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["run", "--port", "0", "--name", name, "--config"])
             .arg(&self.config)
             .current_dir(&self.folder.0)
@@ -224,8 +237,25 @@ impl Fleet {
         freeze(&self.node(process).child, &self.store());
     }
 
+    /// Whether somebody is in the middle of a write to the `SQLite` file.
+    pub(crate) fn is_locked(&self) -> bool {
+        is_locked(&self.store())
+    }
+
     pub(crate) fn node(&self, process: &str) -> &Node {
         self.nodes.iter().find(|node| node.name == process).unwrap()
+    }
+
+    /// Kills all of it. Returns everything that it logged.
+    pub(crate) fn end(&mut self) -> Vec<Line> {
+        self.nodes.clear();
+        let end = now() + PATIENCE;
+        // Whoever reads what a process logs does so until there is nothing left.
+        while Arc::strong_count(&self.lines) > 1 {
+            assert!(now() < end, "something still logs");
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.lines()
     }
 
     /// Takes a process out of the fleet, without touching it.

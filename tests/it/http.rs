@@ -78,6 +78,7 @@ impl Server {
         let instance = Instance {
             about: about.clone(),
             jobs: names.iter().map(job).collect(),
+            roles: Vec::new(),
             timing: Timing::from_failover(FAILOVER),
             output: JobOutput::Json,
             balance: Balance::Sticky,

@@ -25,6 +25,7 @@ fn instance(name: &str, seed: u64, jobs: usize) -> Instance {
     Instance {
         about: About { name: name.into(), url: String::new(), version: "test".into() },
         jobs: (0..jobs).map(job).collect(),
+        roles: Vec::new(),
         timing,
         output: JobOutput::Json,
         balance: Balance::Spread,

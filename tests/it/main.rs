@@ -19,10 +19,13 @@ mod continuous;
 mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
+mod elections;
 #[cfg(feature = "datastore")]
 mod emulator;
 mod exec;
 mod failover;
+mod faults;
+mod fence;
 mod fire;
 mod fleet;
 mod folder;
@@ -31,6 +34,8 @@ mod history;
 mod http;
 mod http_jobs;
 mod instance;
+mod layer;
+mod library;
 mod log;
 mod looks;
 mod model;

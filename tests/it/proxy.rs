@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, Weak, mpsc};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -90,7 +90,13 @@ enum Way {
 impl Proxy {
     /// A proxy to the server at `upstream`, whose connections are fair until they are told otherwise.
     pub(crate) fn new(upstream: &str) -> Self {
-        let (tell, told) = mpsc::channel();
+        Self::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), upstream)
+    }
+
+    /// One that listens where it is told to.
+    pub(crate) fn on(listener: std::net::TcpListener, upstream: &str) -> Self {
+        let address = listener.local_addr().unwrap().to_string();
+        listener.set_nonblocking(true).unwrap();
         let weather = Arc::new(Mutex::new(Weather {
             mood: Mood::Fair,
             temper: None,
@@ -102,8 +108,7 @@ impl Proxy {
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             LocalSet::new().block_on(&runtime, async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap().to_string()).unwrap();
+                let listener = TcpListener::from_std(listener).unwrap();
                 loop {
                     let (client, _) = listener.accept().await.unwrap();
                     let (connection, upstream) = (Connection::new(&shared), upstream.clone());
@@ -114,7 +119,7 @@ impl Proxy {
                 }
             });
         });
-        Self { address: told.recv().unwrap(), weather }
+        Self { address, weather }
     }
 
     /// Turns the mood of all connections, and of those to come.

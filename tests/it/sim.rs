@@ -2,8 +2,12 @@
 
 pub(crate) mod corpus;
 
-use tenure::commands::sim::{cores, simulate};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tenure::commands::sim::{cores, simulate, soak};
 use tenure::sim::{self, Article, Profile, Report};
+use tenure::time::{Clock, Instant, Wall};
 
 /// How many worlds an ordinary run of the tests visits.
 const SEEDS: u64 = 300;
@@ -67,6 +71,29 @@ fn the_same_seed_makes_the_same_world() {
 fn a_report_does_not_depend_on_the_number_of_threads() {
     let report = |threads| simulate(profile("clone"), 0..40, threads).to_string();
     assert_eq!(report(1), report(3));
+}
+
+/// A clock on which much time passes between any two looks at it.
+#[derive(Debug, Default)]
+struct Hurried(AtomicI64);
+
+impl Clock for Hurried {
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.0.fetch_add(40_000_000_000, Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> Wall {
+        Wall::default()
+    }
+}
+
+#[test]
+fn a_soak_ends_when_its_time_is_over_and_says_every_minute_how_far_it_is() {
+    let (clock, mut said) = (Hurried::default(), Vec::new());
+    let time = Duration::from_secs(100);
+    let report = soak(profile("edge"), 0, time, cores(), &clock, |so_far| said.push(so_far.figures.seeds));
+    assert_eq!(said, [report.figures.seeds]);
+    assert!(report.figures.seeds > 0, "{report}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use super::*;
 use crate::handle::connect;
 use crate::jobs::preacher::Preacher;
+use crate::lease::Life;
+use crate::machine::Incarnation;
 use crate::schedulers::Every;
 use crate::time::SystemClock;
 

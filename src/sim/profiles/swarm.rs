@@ -22,7 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
 
 /// Times to live, in milliseconds. A world costs as much whatever its time-to-live, so the hours are
 /// in the long ones.
-const FAILOVERS: [u64; 6] = [500, 2000, 10_000, 60_000, 60_000, 60_000];
+const FAILOVERS: [u64; 6] = [500, 2000, 10_000, 60_000, 60_000, 300_000];
 /// What is lost with a store when not everybody can bring back what he knows.
 const FORGOTTEN: &[Article] = &[Article::TermsRise, Article::Once, Article::InOrder, Article::Fenced];
 

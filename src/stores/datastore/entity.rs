@@ -138,7 +138,8 @@ fn list(values: Vec<Value>) -> Result<v1::Value, String> {
     Ok(v1::Value { value_type, exclude_from_indexes: false, meaning: 0 })
 }
 
-fn fields(properties: Properties) -> Fields {
+/// What properties hold.
+pub(super) fn fields(properties: Properties) -> Fields {
     properties.into_iter().map(|(name, property)| (name, value(property))).collect()
 }
 

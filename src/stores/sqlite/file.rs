@@ -1,7 +1,9 @@
 //! The file itself: one connection, in the hands of one thread.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs::{read_link, read_to_string};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use rusqlite::{
 use serde_json::Value;
 
 use super::place::{Place, too_few_files};
+use crate::fence::{Fence, FenceError};
 use crate::stores::{
     Change, Fields, Key, Kind, Outcome, Query, Range, Row, Snapshot, StoreError, UNREADABLE, Version,
 };
@@ -53,6 +56,12 @@ const WRITE: &str = "REPLACE INTO row VALUES (?, ?, ?, ?, ?, ?, ?)";
 const DELETE: &str = "DELETE FROM row WHERE cluster = ? AND kind = ? AND id = ?";
 const NEWEST: &str = "SELECT version FROM counter";
 const COUNT: &str = "UPDATE counter SET version = ?";
+
+/// After so many steps of SQLite's machine, statements of others are asked whether their time is up.
+const STEPS: i32 = 1000;
+
+/// What somebody else does in a transaction.
+pub(super) type Work<T> = Box<dyn FnOnce(&Transaction<'_>) -> Result<T, Box<dyn Error + Send + Sync>> + Send>;
 
 /// An open file.
 #[derive(Debug)]
@@ -111,6 +120,46 @@ impl File {
     /// Applies changes, all at one moment.
     pub(super) fn commit(&self, changes: &[Change], until: Instant) -> Result<Vec<Outcome>, StoreError> {
         self.guard(until, || self.apply(changes))
+    }
+
+    /// Does `work` in one transaction with a look at the lease row that `fence` is about. Its statements are
+    /// interrupted when their time is up.
+    pub(super) fn fence<T>(&mut self, fence: &Fence, until: Instant, work: Work<T>) -> Result<T, FenceError> {
+        let untried = |place: &Place, fault| FenceError::Untried(explain(place.named(), fault));
+        self.place.check().map_err(FenceError::Untried)?;
+        self.wait_at_most(until).map_err(|fault| untried(&self.place, fault))?;
+        let late = move || SystemClock.now() >= until;
+        self.connection
+            .progress_handler(STEPS, Some(late))
+            .map_err(|error| untried(&self.place, error.into()))?;
+        let done = self.apply_fenced(fence, work, late);
+        self.connection
+            .progress_handler(0, None::<fn() -> bool>)
+            .map_err(|error| FenceError::Unknown(explain(self.place.named(), error.into())))?;
+        done
+    }
+
+    fn apply_fenced<T>(
+        &self,
+        fence: &Fence,
+        work: Work<T>,
+        late: impl Fn() -> bool,
+    ) -> Result<T, FenceError> {
+        let untried = |error: rusqlite::Error| FenceError::Untried(explain(self.place.named(), error.into()));
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(untried)?;
+        let key = params![self.cluster, Kind::Lease.as_str(), fence.job.as_str()];
+        let row = transaction.query_row(FIND, key, |row| Ok(fields(bytes(row, 4)?))).optional();
+        fence.check(row.map_err(untried)?)?;
+        let done = catch_unwind(AssertUnwindSafe(|| work(&transaction)));
+        let done = done.unwrap_or_else(|_| Err("it panicked".into())).map_err(FenceError::Failed)?;
+        if late() {
+            return Err(FenceError::Failed("it took longer than a request to the store may".into()));
+        }
+        let unknown = |fault| FenceError::Unknown(explain(self.place.named(), fault));
+        transaction.commit().map_err(|error| unknown(error.into()))?;
+        self.place.check().map_err(FenceError::Unknown)?;
+        Ok(done)
     }
 
     /// Does `work`, and vouches for the files before and after: they were in place all the while.
