@@ -192,9 +192,13 @@ mod tests {
         file(&store, &job("a"), 0..300).await;
         for seed in 0..200 {
             let keep = Keep { most: 100, within: Duration::from_hours(1) };
-            let (store, clock) = (Arc::<Memory>::clone(&store), Arc::<SystemClock>::clone(&clock));
             let random = fastrand::Rng::with_seed(seed);
-            let (pruner, tell) = Pruner::new(store, clock, "node".to_owned(), random);
+            let (pruner, tell) = Pruner::new(
+                Arc::<Memory>::clone(&store),
+                Arc::<SystemClock>::clone(&clock),
+                "node".to_owned(),
+                random,
+            );
             tell.try_send(News { job: job("a"), keep, now: at(300) }).unwrap();
             drop(tell);
             pruner.run().await;

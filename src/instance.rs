@@ -1,6 +1,6 @@
 //! One instance: a lease machine, its driver, and the schedulers of the jobs that it leads.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -46,7 +46,8 @@ pub struct Instance {
 pub struct Reviser {
     handle: Handle,
     to_runner: mpsc::Sender<Revision>,
-    roles: BTreeSet<JobName>,
+    /// They stay what they are.
+    roles: Vec<JobName>,
 }
 
 impl Instance {
@@ -63,12 +64,13 @@ impl Instance {
         clock: Arc<dyn Clock>,
         tasks: &mut JoinSet<()>,
     ) -> (Handle, Reviser) {
-        let jobs = each_once(self.jobs);
-        let mut names = names(&jobs);
-        let roles: BTreeSet<_> = self.roles.into_iter().filter(|role| !names.contains(role)).collect();
+        let mut names = HashSet::new();
+        let jobs: Vec<_> = self.jobs.into_iter().filter(|job| names.insert(job.name.clone())).collect();
+        let roles: Vec<_> = self.roles.into_iter().filter(|role| names.insert(role.clone())).collect();
         let (handle, desk) = connect();
-        let (to_runner, signals) = mpsc::unbounded_channel();
-        let (revise, revisions) = mpsc::channel(1);
+        let (to_runner, revisions) = mpsc::channel(1);
+        let (runner, signals) = mpsc::unbounded_channel();
+        let mut audience = Audience { runner, stewards: BTreeMap::new() };
         let node = self.about.name.clone();
         let mut random = fastrand::Rng::with_seed(self.seed);
         let (pruner, history) =
@@ -82,7 +84,6 @@ impl Instance {
             random: random.fork(),
         };
         let runner = Runner::new(duties, handle.clone(), signals, revisions, Arc::clone(&clock));
-        let mut audience = Audience { runner: to_runner, stewards: BTreeMap::new() };
         let mut askers = BTreeMap::new();
         for role in &roles {
             let (to_steward, signals) = mpsc::unbounded_channel();
@@ -100,16 +101,21 @@ impl Instance {
             };
             tasks.spawn(steward.run());
         }
-        names.extend(roles.iter().cloned());
-        let traits = store.traits();
-        let machine = Lease::new(self.timing, self.about, self.balance, traits, names, random);
-        let mut machine = machine.with_roles(&roles);
+        let mut machine = Lease::new(
+            self.timing,
+            self.about,
+            self.balance,
+            store.traits(),
+            names.into_iter().collect(),
+            random,
+        )
+        .with_roles(&roles);
         let mut port = StorePort::new(store, self.timing.request, Arc::clone(&clock), node, desk, audience);
         tasks.spawn(async move { drive(&mut machine, &mut port, &*clock).await });
         tasks.spawn(runner.run());
         tasks.spawn(pruner.run());
         let handle = handle.with_roles(askers);
-        (handle.clone(), Reviser { handle, to_runner: revise, roles })
+        (handle.clone(), Reviser { handle, to_runner, roles })
     }
 }
 
@@ -117,26 +123,16 @@ impl Reviser {
     /// These are the jobs from now on, no name twice. What runs goes on. What is led and is not among
     /// them is given up between two runs; a schedule that is another one counts from now on.
     pub async fn revise(&self, jobs: Vec<Job>) {
-        let jobs = each_once(jobs);
-        let mut names = names(&jobs);
-        names.extend(self.roles.iter().cloned());
+        let mut names: HashSet<_> = self.roles.iter().cloned().collect();
+        let jobs: Vec<_> = jobs.into_iter().filter(|job| names.insert(job.name.clone())).collect();
         let (taken, known) = oneshot::channel();
         // Whoever starts a job must know it before it is led.
         if self.to_runner.send(Revision { jobs, taken }).await.is_ok() {
             // An error means that the instance is gone.
             drop(known.await);
         }
-        self.handle.tell(Input::Jobs(names)).await;
+        self.handle.tell(Input::Jobs(names.into_iter().collect())).await;
     }
-}
-
-fn each_once(jobs: Vec<Job>) -> Vec<Job> {
-    let mut names = HashSet::new();
-    jobs.into_iter().filter(|job| names.insert(job.name.clone())).collect()
-}
-
-fn names(jobs: &[Job]) -> Vec<JobName> {
-    jobs.iter().map(|job| job.name.clone()).collect()
 }
 
 /// A name such as people remember: `boring_morse5`.

@@ -87,6 +87,7 @@ pub mod log;
 pub mod machine;
 pub mod ports;
 pub mod prove;
+#[cfg(feature = "program")]
 mod reload;
 pub mod report;
 pub mod rows;
