@@ -1,5 +1,6 @@
 //! The command line.
 
+mod elections;
 mod exec;
 mod flags;
 mod jobs;

@@ -67,6 +67,7 @@ pub mod commands;
 #[cfg(feature = "program")]
 pub mod config;
 pub mod drive;
+pub mod elections;
 pub mod embed;
 #[cfg(feature = "program")]
 pub mod exec;

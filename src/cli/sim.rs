@@ -10,6 +10,7 @@ use tenure::failure::Failure;
 use tenure::sim::{self, Profile, Report};
 use tenure::time::SystemClock;
 
+use super::elections::Elections;
 use super::print;
 
 /// So many worlds of the default profile miss no pair of fault and state by bad luck.
@@ -41,6 +42,8 @@ pub(crate) struct Sim {
     /// What of the report, and in which shape
     #[arg(long, value_enum, default_value_t = Shape::Text)]
     shape: Shape,
+    #[command(flatten)]
+    elections: Elections,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -57,6 +60,9 @@ enum Shape {
 
 impl Sim {
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        if let Some(done) = self.elections.run(self.first, self.seeds, self.seed) {
+            return done;
+        }
         let profile = Profile::named(&self.profile).unwrap_or(Profile::ALL[0]);
         if let Some(seed) = self.seed {
             return self.tell(profile, seed);

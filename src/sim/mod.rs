@@ -16,6 +16,7 @@ mod clock;
 mod court;
 mod coverage;
 mod desk;
+pub mod elections;
 mod faults;
 mod fence;
 mod figures;

@@ -11,6 +11,7 @@ const EXCEPTIONS: &[&str] = &[];
 
 /// Where decisions are made: no I/O, no clock, no task, no log, no chance but a seeded one.
 const PURE: &[&str] = &[
+    "src/elections/",
     "src/lease.rs",
     "src/lease/",
     "src/machine.rs",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::lab::{INSTANCES, Lab, STORE};
-use super::scene::{BRISK, Scene};
-use crate::failover::{CALM, Place, emulators, play};
+use super::scene::{BRISK, SHORT, STEADY, Scene};
+use crate::failover::{Place, emulators, play};
 use crate::fleet::{now, share};
 
 /// What is done to the packets between an instance and the store.
@@ -91,12 +91,12 @@ fn a_leader_whose_cable_is_cut_is_replaced_and_comes_back_as_follower() {
 
 #[test]
 fn a_leader_whose_cable_is_mended_before_its_horizon_goes_on_as_leader() {
-    with(&[Cut::Requests, Cut::Replies, Cut::Rejected, Cut::NoRoute], CALM, |cut, lab, scene| {
+    with(&[Cut::Requests, Cut::Replies, Cut::Rejected, Cut::NoRoute], STEADY, |cut, lab, scene| {
         let (before, instance) = (scene.leader(), leading(&scene));
         cut.make(lab, instance);
-        sleep(CALM / 6);
+        sleep(SHORT);
         cut.mend(lab, instance);
-        sleep(CALM);
+        sleep(STEADY / 2);
         scene.go_on();
         assert_eq!(scene.leader(), before);
         scene.judge();
@@ -121,9 +121,9 @@ fn instances_whose_cables_are_all_cut_launch_nothing_until_they_are_mended() {
 
 #[test]
 fn a_network_that_loses_a_fifth_of_all_packets_breaks_no_law() {
-    with(&[Cut::Lossy], CALM, |cut, lab, scene| {
+    with(&[Cut::Lossy], STEADY, |cut, lab, scene| {
         (1..=INSTANCES).for_each(|instance| cut.make(lab, instance));
-        sleep(CALM * 2);
+        sleep(STEADY);
         (1..=INSTANCES).for_each(|instance| cut.mend(lab, instance));
         scene.go_on();
         scene.judge();
@@ -132,10 +132,10 @@ fn a_network_that_loses_a_fifth_of_all_packets_breaks_no_law() {
 
 #[test]
 fn instances_that_reach_the_store_but_not_each_other_hand_over_all_the_same() {
-    with(&[Cut::Others], CALM, |cut, lab, mut scene| {
+    with(&[Cut::Others], STEADY, |cut, lab, mut scene| {
         (1..=INSTANCES).for_each(|instance| cut.make(lab, instance));
         // By then the leader has heard of the others.
-        sleep(CALM);
+        sleep(STEADY / 2);
         let (leader, term) = scene.leader();
         scene.fleet.node(&leader).signal(Signal::TERM);
         assert!(scene.bury(&leader).success());

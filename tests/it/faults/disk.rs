@@ -7,8 +7,8 @@ use std::thread::sleep;
 use rustix::process::{Resource, Signal, getuid};
 
 use super::resources::limit;
-use super::scene::{BRISK, Scene};
-use crate::failover::{CALM, Place, play};
+use super::scene::{BRISK, STEADY, Scene};
+use crate::failover::{Place, play};
 use crate::fleet::{now, share};
 
 /// Has a program learn of a file that may not grow by an error, not by a signal.
@@ -113,7 +113,7 @@ fn a_store_file_that_is_deleted_or_replaced_under_its_users_stops_them() {
 #[test]
 fn a_store_that_becomes_read_only_stops_nobody_and_lets_nobody_begin() {
     let _share = share();
-    let mut scene = Scene::new(&Place::Sqlite, CALM, 2);
+    let mut scene = Scene::new(&Place::Sqlite, STEADY, 2);
     let before = scene.begin(2);
     let file = scene.fleet.store();
     fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();

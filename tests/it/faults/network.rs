@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::everywhere;
-use super::scene::{BRISK, Scene, count};
-use crate::failover::{CALM, Place, emulators, play};
+use super::scene::{BRISK, SHORT, STEADY, Scene, count};
+use crate::failover::{Place, emulators, play};
 use crate::fleet::{now, share};
 use crate::proxy::{Mood, Proxy, Temper};
 
@@ -87,13 +87,13 @@ fn a_leader_that_is_cut_off_is_replaced_and_comes_back_as_follower() {
 #[test]
 fn a_leader_whose_network_heals_before_its_horizon_goes_on_as_leader() {
     in_moods(&BAD_MOODS, |store, mood| {
-        let networked = Networked::begin(store, CALM, 2);
+        let networked = Networked::begin(store, STEADY, 2);
         let before = networked.scene.leader();
         for _ in 0..2 {
             networked.of_leader().turn(mood);
-            sleep(CALM / 6);
+            sleep(SHORT);
             networked.of_leader().turn(Mood::Fair);
-            sleep(CALM / 2);
+            sleep(SHORT * 2);
         }
         networked.scene.go_on();
         assert_eq!(networked.scene.leader(), before);
@@ -104,7 +104,7 @@ fn a_leader_whose_network_heals_before_its_horizon_goes_on_as_leader() {
 #[test]
 fn a_follower_that_is_cut_off_disturbs_nobody() {
     in_moods(&[Mood::Silent, Mood::Reset], |store, mood| {
-        let networked = Networked::begin(store, CALM, 2);
+        let networked = Networked::begin(store, STEADY, 2);
         let scene = &networked.scene;
         let (before, cut) = (scene.leader(), now());
         let follower = scene.fleet.nodes[1].name.clone();
@@ -141,13 +141,13 @@ fn instances_that_are_all_cut_off_launch_nothing_until_the_network_heals() {
 #[test]
 fn a_short_cut_of_everybody_moves_nothing() {
     in_moods(&[Mood::Silent, Mood::Reset], |store, mood| {
-        let networked = Networked::begin(store, CALM, 3);
+        let networked = Networked::begin(store, STEADY, 3);
         let before = networked.scene.leader();
         networked.turn_all(mood);
-        sleep(CALM / 6);
+        sleep(SHORT);
         networked.turn_all(Mood::Fair);
         networked.scene.go_on();
-        sleep(CALM);
+        sleep(STEADY / 2);
         assert_eq!(networked.scene.leader(), before);
         networked.scene.judge();
     });
@@ -156,9 +156,9 @@ fn a_short_cut_of_everybody_moves_nothing() {
 #[test]
 fn on_a_slow_network_jobs_go_on() {
     in_moods(&[Mood::Slow], |store, mood| {
-        let networked = Networked::begin(store, CALM, 3);
+        let networked = Networked::begin(store, STEADY, 3);
         networked.turn_all(mood);
-        sleep(CALM);
+        sleep(STEADY / 2);
         networked.scene.go_on();
         networked.scene.judge();
     });
@@ -190,7 +190,7 @@ fn jobs_are_handed_over_where_no_wake_up_arrives() {
         let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
         let refuses = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         for address in [deaf.local_addr().unwrap(), refuses] {
-            let mut scene = Scene::new(place, CALM, 2);
+            let mut scene = Scene::new(place, STEADY, 2);
             let url = format!("http://{address}");
             for name in ["one", "two"] {
                 scene.start_by(&[], name, &[("TENURE_ADVERTISE", &url)]);
@@ -198,7 +198,7 @@ fn jobs_are_handed_over_where_no_wake_up_arrives() {
             }
             scene.begun(2);
             // By then the leader has heard of the other one.
-            sleep(CALM);
+            sleep(STEADY / 2);
             let (leader, term) = scene.leader();
             scene.fleet.node(&leader).signal(Signal::TERM);
             assert!(scene.bury(&leader).success());

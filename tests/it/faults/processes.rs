@@ -7,20 +7,19 @@ use fastrand::Rng;
 use rustix::process::Signal;
 
 use super::everywhere;
-use super::scene::{BRISK, Scene, count};
-use crate::failover::CALM;
+use super::scene::{BRISK, SHORT, STEADY, Scene, count};
 use crate::fleet::now;
 
 #[test]
 fn a_leader_that_stands_still_for_less_than_its_horizon_goes_on_as_leader() {
     everywhere(|place| {
-        let mut scene = Scene::new(place, CALM, 2);
+        let mut scene = Scene::new(place, STEADY, 2);
         let before = scene.begin(3);
         for _ in 0..5 {
             scene.fleet.freeze(&before.0);
-            sleep(CALM / 6);
+            sleep(SHORT);
             scene.fleet.node(&before.0).signal(Signal::CONT);
-            sleep(CALM / 6);
+            sleep(SHORT);
         }
         scene.go_on();
         assert_eq!(scene.leader(), before);
@@ -82,7 +81,7 @@ fn instances_that_are_killed_and_started_without_end_leave_no_due_time_without_a
 #[test]
 fn instances_that_are_killed_while_they_start_harm_nobody() {
     everywhere(|place| {
-        let mut scene = Scene::new(place, CALM, 2);
+        let mut scene = Scene::new(place, STEADY, 2);
         let before = scene.begin(1);
         let mut random = Rng::with_seed(8);
         for _ in 0..20 {
@@ -115,7 +114,7 @@ fn instances_that_are_all_killed_at_one_moment_go_on_when_they_are_started_again
 #[test]
 fn a_rolling_restart_under_load_cuts_no_run_off() {
     everywhere(|place| {
-        let mut scene = Scene::new(place, CALM, 4);
+        let mut scene = Scene::new(place, STEADY, 4);
         scene.begin(3);
         let old: Vec<_> = scene.fleet.nodes.iter().map(|node| node.name.clone()).collect();
         for process in old {

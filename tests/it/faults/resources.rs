@@ -9,8 +9,8 @@ use std::thread::sleep;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::everywhere;
-use super::scene::{BRISK, Scene};
-use crate::failover::{CALM, Place, play};
+use super::scene::{BRISK, STEADY, Scene};
+use crate::failover::{Place, play};
 use crate::fleet::{Node, get, machine, now, share};
 
 /// Limits what a process may have from now on, or lifts that: it may have what we may.
@@ -94,13 +94,13 @@ fn a_leader_without_memory_dies_or_goes_on_and_its_jobs_go_on() {
 #[test]
 fn a_leader_that_can_open_no_file_leads_on_and_its_runs_fail_with_a_reason() {
     everywhere(|place| {
-        let mut scene = Scene::new(place, CALM, 2);
+        let mut scene = Scene::new(place, STEADY, 2);
         let before = scene.begin(2);
         let began = now();
         limit(scene.fleet.node(&before.0), Resource::Nofile, Some(3));
         let failed = scene.said(&before.0, "occurrence.failed", began);
         assert!(failed.text("reason").contains("Too many open files"), "{failed:?}");
-        sleep(CALM * 2);
+        sleep(STEADY / 2);
         limit(scene.fleet.node(&before.0), Resource::Nofile, None);
         scene.go_on();
         assert_eq!(scene.leader(), before);
@@ -117,7 +117,7 @@ fn start_with_log(scene: &mut Scene, shell: &str) {
 fn a_leader_whose_log_can_take_nothing_goes_on() {
     let _share = share();
     play(&[">/dev/full", ">&-"], |shell| {
-        let mut scene = Scene::new(&Place::Sqlite, CALM, 1);
+        let mut scene = Scene::new(&Place::Sqlite, STEADY, 1);
         start_with_log(&mut scene, shell);
         scene.go_on();
         scene.judge();
@@ -127,7 +127,7 @@ fn a_leader_whose_log_can_take_nothing_goes_on() {
 #[test]
 fn a_leader_whose_reader_went_away_goes_on() {
     let _share = share();
-    let mut scene = Scene::new(&Place::Sqlite, CALM, 1);
+    let mut scene = Scene::new(&Place::Sqlite, STEADY, 1);
     let log = scene.fleet.path("log");
     assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
     start_with_log(&mut scene, ">log");

@@ -204,3 +204,7 @@ pub(super) fn count(lines: &[Line], event: &str) -> usize {
 
 /// The usual failover of a scene.
 pub(super) const BRISK: Duration = FAILOVER;
+/// One that no busy machine reaches, where a leader must stay.
+pub(super) const STEADY: Duration = Duration::from_secs(15);
+/// What a steady leader outlasts, wherever between two heartbeats it begins.
+pub(super) const SHORT: Duration = Duration::from_secs(2);

@@ -8,9 +8,9 @@ use rustix::process::Signal;
 use super::everywhere;
 use super::network::{Networked, in_moods};
 use super::recorder::Recorder;
-use super::scene::{BRISK, Scene, count};
+use super::scene::{BRISK, SHORT, STEADY, Scene, count};
 use crate::command_jobs::assert_all_end_soon;
-use crate::failover::{CALM, Place};
+use crate::failover::Place;
 use crate::fleet::now;
 use crate::proxy::{Mood, Proxy};
 
@@ -23,8 +23,6 @@ command = [\"sh\", \"-c\", \"trap '' TERM; echo ready; while :; do sleep 0.1; do
 ";
 /// Keeps what an instance says at its end.
 const NOTED: [&str; 4] = ["sh", "-c", "exec \"$@\" 2>last-words", "sh"];
-/// In a third of it nobody fails to send two signals.
-const LONG: Duration = Duration::from_secs(15);
 
 fn stubborn(place: &Place, failover: Duration) -> Scene {
     Scene::watched(place, failover, 2, Recorder::new(), STUBBORN)
@@ -57,7 +55,7 @@ fn whoever_is_told_to_stop_at_work_while_the_store_is_away_ends_in_time_and_leav
 fn a_second_signal_ends_an_instance_at_once_with_all_that_it_started() {
     everywhere(|place| {
         for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-            let mut scene = stubborn(place, LONG);
+            let mut scene = stubborn(place, STEADY);
             let leader = scene.start_by(&NOTED, "hasty", &[("TENURE_GRACE", "5s")]);
             scene.begun(1);
             works(&scene);
@@ -79,7 +77,7 @@ fn a_second_signal_ends_an_instance_at_once_with_all_that_it_started() {
 #[test]
 fn whoever_is_told_to_stop_before_the_store_answers_goes_quietly() {
     in_moods(&[Mood::Silent, Mood::Reset], |store, mood| {
-        let mut networked = Networked::begin(store, CALM, 1);
+        let mut networked = Networked::begin(store, STEADY, 1);
         let proxy = Proxy::new(store);
         proxy.turn(mood);
         let env = [("DATASTORE_EMULATOR_HOST", proxy.address.as_str())];
@@ -92,7 +90,7 @@ fn whoever_is_told_to_stop_before_the_store_answers_goes_quietly() {
                     .then_some(())
             });
         }
-        std::thread::sleep(CALM / 5);
+        std::thread::sleep(SHORT);
         networked.scene.fleet.node(&newcomer).signal(Signal::TERM);
         assert!(networked.scene.bury(&newcomer).success());
         networked.scene.go_on();
@@ -103,7 +101,7 @@ fn whoever_is_told_to_stop_before_the_store_answers_goes_quietly() {
 #[test]
 fn instances_that_are_all_told_to_stop_at_one_moment_leave_nothing_half_done() {
     everywhere(|place| {
-        let mut scene = Scene::new(place, CALM, 4);
+        let mut scene = Scene::new(place, STEADY, 4);
         scene.begin(3);
         scene.fleet.nodes.iter().for_each(|node| node.signal(Signal::TERM));
         let all: Vec<_> = scene.fleet.nodes.iter().map(|node| node.name.clone()).collect();
