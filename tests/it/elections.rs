@@ -18,6 +18,8 @@ use tenure::time::Instant;
 const SEEDS: u64 = 200;
 /// The longest way of a message, as nodes believe.
 const DELAY: Duration = Duration::from_millis(5);
+/// Longer than any of these tests.
+const LONG: Duration = Duration::from_mins(1);
 const TIMING: Timing = Timing { delay: DELAY };
 
 /// A network that takes exactly so long for each message, and loses none.
@@ -36,8 +38,8 @@ fn agreed<E: Lawful>(nodes: u16, rules: E::Rules, way: Duration) -> World<E> {
 /// The first two of four cannot reach the others, nor the others them.
 fn divide<E: Lawful>(world: &mut World<E>) {
     for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3)].map(|(a, b)| (NodeId(a), NodeId(b))) {
-        world.cut(a, b, Duration::from_mins(1));
-        world.cut(b, a, Duration::from_mins(1));
+        world.cut(a, b, LONG);
+        world.cut(b, a, LONG);
     }
 }
 

@@ -56,7 +56,7 @@ impl Algorithm {
         ("bully", Self::Bully),
         ("garcia-molina", Self::GarciaMolina),
         ("invitation", Self::Invitation),
-        ("async-bully", Self::AsyncBully),
+        ("asynchronous-bully", Self::AsyncBully),
         ("ring", Self::Ring),
     ];
 

@@ -103,8 +103,8 @@ fn whoever_comes_back_is_elected_again() {
 fn a_broken_link_is_gone_round() {
     let mut world = four(Mode::Deputy);
     let before = world.views()[0].number;
-    world.cut(C, D, Duration::from_mins(1));
-    world.cut(D, C, Duration::from_mins(1));
+    world.cut(C, D, LONG);
+    world.cut(D, C, LONG);
     world.run_for(Duration::from_secs(3)).unwrap();
     assert_eq!(heads(&world), [(D, Some(C))]);
     assert!(world.views()[0].number <= before + 3, "{:?}", world.views()[0]);
