@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tenure::commands::nodes::nodes;
 use tenure::commands::plan::plan;
@@ -43,6 +44,8 @@ const MOST_PROVED: u16 = 1000;
 const MISUSED: u8 = 2;
 /// How long a request of a command may take at least: no lease hangs on it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Fewest files that this process must be allowed to open: its store's, its log's, and a few callers'.
+const FEWEST_FILES: u64 = 32;
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// This program, even if its file was replaced since it started.
@@ -308,6 +311,11 @@ fn start_log(config: &Config, to: Destination) {
 /// Runs `work` to its end, and whatever it left behind for one more moment. On this thread alone:
 /// nothing here computes for long, and one thread's memory is half of what two threads keep.
 fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    if let Some(most) = getrlimit(Resource::Nofile).current.filter(|most| *most < FEWEST_FILES) {
+        return Err(Failure::Other(format!(
+            "this process may open {most} files and needs {FEWEST_FILES}: raise the limit (ulimit -n, LimitNOFILE=)"
+        )));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
