@@ -10,17 +10,20 @@ mod sim;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::iter::once;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tenure::commands::nodes::nodes;
+use tenure::commands::plan::plan;
 use tenure::commands::status::status;
 use tenure::commands::step_down::step_down;
 use tenure::commands::why::why;
-use tenure::config::{self, Config, Shown, Source, Surroundings};
+use tenure::config::{self, Config, ConfigError, Shown, Source, Surroundings};
 use tenure::failure::Failure;
 use tenure::jobs::command::warden;
 use tenure::log::{self, Destination, Style};
@@ -43,6 +46,8 @@ const MOST_PROVED: u16 = 1000;
 const MISUSED: u8 = 2;
 /// How long a request of a command may take at least: no lease hangs on it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Fewest files that this process must be allowed to open: its store's, its log's, and a few callers'.
+const FEWEST_FILES: u64 = 32;
 /// How long requests that nobody waits for any more may take to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// This program, even if its file was replaced since it started.
@@ -69,6 +74,8 @@ enum Command {
     /// Look at jobs, at what became of their due times, and order something of them
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Say what a changed configuration will fire and what not, before it is applied
+    Plan(Shape),
     /// Say why a job did or did not run
     Why(Why),
     /// Show the instances
@@ -179,10 +186,15 @@ impl Cli {
             Command::Run(settings) => {
                 let config = load(&settings)?;
                 start_log(&config, Destination::Stdout);
-                wait(tenure::run::run(config))
+                wait(tenure::run::run(config, Arc::new(move || read(&settings))))
             }
-            Command::Status(shape) => shape.show(async |store, _| Ok(status(store, &SystemClock).await?)),
+            Command::Status(shape) => {
+                shape.show(async |store, config| Ok(status(store, &config.cluster, &SystemClock).await?))
+            }
             Command::Jobs(jobs) => jobs.run(),
+            Command::Plan(shape) => {
+                shape.show(async |store, config| Ok(plan(store, &config.jobs, SystemClock.wall()).await?))
+            }
             Command::Nodes(shape) => shape.show(async |store, _| Ok(nodes(store).await?)),
             Command::Why(Why { job, at, shape }) => {
                 let now = SystemClock.wall();
@@ -264,9 +276,20 @@ impl Shape {
 }
 
 fn load(settings: &Settings) -> Result<Config, Failure> {
+    Ok(read(settings)?)
+}
+
+fn read(settings: &Settings) -> Result<Config, ConfigError> {
     let env = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    let warden = Some(Path::new(MYSELF));
-    Ok(Config::load(&Surroundings { flags: &settings.0, env: &env, read: &config::read_file, warden })?)
+    let variables: Vec<_> =
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    Config::load(&Surroundings {
+        flags: &settings.0,
+        env: &env,
+        variables: &variables,
+        read: &config::read_file,
+        warden: Some(Path::new(MYSELF)),
+    })
 }
 
 /// For a command whose result goes to standard output, so that its log must not.
@@ -285,11 +308,23 @@ fn start_log(config: &Config, to: Destination) {
         colour: to.likes_colour(no_colour),
     };
     log::init(style, &config.log, Arc::new(SystemClock), to);
+    for warning in &config.warnings {
+        tracing::warn!(
+            event = "config.strange",
+            reason = warning,
+            "Something in the environment may be a mistake: {warning}"
+        );
+    }
 }
 
 /// Runs `work` to its end, and whatever it left behind for one more moment. On this thread alone:
 /// nothing here computes for long, and one thread's memory is half of what two threads keep.
 fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    if let Some(most) = getrlimit(Resource::Nofile).current.filter(|most| *most < FEWEST_FILES) {
+        return Err(Failure::Other(format!(
+            "this process may open {most} files and needs {FEWEST_FILES}: raise the limit (ulimit -n, LimitNOFILE=)"
+        )));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -338,7 +373,9 @@ fn check(config: &Config) -> String {
         count => format!("{count} jobs"),
     };
     let failover = config.timing.ttl;
-    format!("The configuration is good: {jobs}, failover {failover:?}, {}.", config.store)
+    let good = format!("The configuration is good: {jobs}, failover {failover:?}, {}.", config.store);
+    let warnings = config.warnings.iter().map(|warning| format!("But {warning}."));
+    once(good).chain(warnings).collect::<Vec<_>>().join("\n")
 }
 
 fn table(shown: &[Shown]) -> String {

@@ -13,12 +13,13 @@ mod schedule;
 mod section;
 pub mod settings;
 mod store;
+mod variables;
 mod words;
 mod work;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use file::read as read_file;
@@ -30,6 +31,7 @@ pub use words::duration;
 pub use work::{LONGEST_LINE, LONGEST_PAUSE, LONGEST_TIMEOUT, MOST_LINES, MOST_OUTPUT};
 
 use crate::instance::draw_name;
+use crate::lease::placement::hash;
 use crate::lease::{Balance, Timing};
 use crate::log;
 use crate::schedulers::Job;
@@ -44,6 +46,8 @@ use words::{choose, label, show, within};
 pub const SHORTEST_FAILOVER: Duration = Duration::from_millis(500);
 /// No failover is longer.
 pub const LONGEST_FAILOVER: Duration = Duration::from_hours(1);
+/// The settings that all instances of a cluster should have in common, besides their jobs.
+const COMMON: [&str; 3] = [FAILOVER.key, GRACE.key, BALANCE.key];
 
 /// How one instance runs.
 #[derive(Clone, Debug)]
@@ -74,6 +78,14 @@ pub struct Config {
     pub log_format: log::Format,
     /// Which log lines are written.
     pub log: log::Filter,
+    /// Where the file is, or would be.
+    pub file: PathBuf,
+    /// What tells its content from others; `None` if there is no file.
+    pub digest: Option<u64>,
+    /// The same for instances that are configured alike, as far as it must be.
+    pub fingerprint: String,
+    /// What may be a mistake.
+    pub warnings: Vec<String>,
     /// Every value, as `tenure config show` prints it.
     pub shown: Vec<Shown>,
 }
@@ -85,6 +97,8 @@ pub struct Surroundings<'a> {
     pub flags: &'a Flags,
     /// What the environment says.
     pub env: Env<'a>,
+    /// The names of all the variables in it.
+    pub variables: &'a [String],
     /// Reads a file.
     pub read: &'a dyn Fn(&Path) -> io::Result<String>,
     /// The program that has the command `warden`, if any: it runs the commands of jobs.
@@ -94,13 +108,21 @@ pub struct Surroundings<'a> {
 impl Config {
     /// Reads the configuration, or says everything that is wrong with it.
     pub fn load(from: &Surroundings<'_>) -> Result<Self, ConfigError> {
-        let (name, text) = find_file(from)?;
-        let file = File::parse(name.as_deref(), &text)?;
+        let (path, text) = find_file(from)?;
+        let name = text.as_ref().map(|_| path.as_str());
+        let file = File::parse(name, text.as_deref().unwrap_or_default())?;
         let Surroundings { flags, env, warden, .. } = *from;
         let mut layers = Layers { flags, env, warden, file: &file, problems: Vec::new(), shown: Vec::new() };
         check_keys(&mut layers);
         let config = Self::read(&mut layers);
-        layers.finish(|shown| Self { shown, ..config })
+        layers.finish(|shown| Self {
+            digest: text.as_deref().map(digest),
+            file: path.clone().into(),
+            fingerprint: fingerprint(&shown),
+            warnings: variables::strange(from.variables),
+            shown,
+            ..config
+        })
     }
 
     fn read(layers: &mut Layers<'_>) -> Self {
@@ -127,13 +149,30 @@ impl Config {
             }),
             log: layers.read(&LOG, log::Filter::new),
             jobs: job::read(layers),
+            file: PathBuf::new(),
+            digest: None,
+            fingerprint: String::new(),
+            warnings: Vec::new(),
             shown: Vec::new(),
         }
     }
 }
 
-/// The path and the text of the file: the one that was named, or the usual one if it is there.
-fn find_file(from: &Surroundings<'_>) -> Result<(Option<String>, String), ConfigError> {
+/// What tells the content of a file from others.
+pub fn digest(text: &str) -> u64 {
+    hash(text.as_bytes())
+}
+
+/// What all instances of a cluster should have in common, in short.
+fn fingerprint(shown: &[Shown]) -> String {
+    let common = |one: &&Shown| COMMON.contains(&one.key.as_str()) || one.key.starts_with("job.");
+    let mut lines: Vec<_> = shown.iter().filter(common).map(|one| (&one.key, &one.value)).collect();
+    lines.sort_unstable();
+    format!("{:016x}", hash(serde_json::json!(lines).to_string().as_bytes()))
+}
+
+/// The path of the file that was named, or of the usual one, and its text if it is there.
+fn find_file(from: &Surroundings<'_>) -> Result<(String, Option<String>), ConfigError> {
     let flag = from.flags.get("config").map(|path| (path.clone(), Source::Flag("config")));
     let variable = |name: &&'static str| {
         (from.env)(name).filter(|path| !path.is_empty()).map(|path| (path, Source::Env(name)))
@@ -141,9 +180,9 @@ fn find_file(from: &Surroundings<'_>) -> Result<(Option<String>, String), Config
     let named = flag.or_else(|| CONFIG.env.iter().find_map(variable));
     let (path, source) = named.unwrap_or((CONFIG.default.to_owned(), Source::Default));
     match (from.read)(Path::new(&path)) {
-        Ok(text) => Ok((Some(path), text)),
+        Ok(text) => Ok((path, Some(text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound && source == Source::Default => {
-            Ok((None, String::new()))
+            Ok((path, None))
         }
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.escape_debug());

@@ -59,14 +59,24 @@ pub(crate) struct Pruner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     node: String,
+    random: fastrand::Rng,
     jobs: BTreeMap<JobName, Pile>,
-    news: mpsc::Receiver<(JobName, Wall)>,
+    news: mpsc::Receiver<News>,
+}
+
+/// A job got an entry.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) job: JobName,
+    /// How much it keeps.
+    pub(crate) keep: Keep,
+    /// When.
+    pub(crate) now: Wall,
 }
 
 /// What is known of a job's history.
 #[derive(Debug)]
 struct Pile {
-    keep: Keep,
     /// How many entries came since it was pruned.
     new: usize,
     /// When it is looked at, however few.
@@ -74,37 +84,33 @@ struct Pile {
 }
 
 impl Pruner {
-    /// It is told through the sender which job got an entry, and when.
+    /// It is told through the sender which job got an entry.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         node: String,
-        jobs: impl Iterator<Item = (JobName, Keep)>,
-        mut random: fastrand::Rng,
-    ) -> (Self, mpsc::Sender<(JobName, Wall)>) {
+        random: fastrand::Rng,
+    ) -> (Self, mpsc::Sender<News>) {
         let (tell, news) = mpsc::channel(MOST_WAITING);
-        let now = clock.now();
-        // As if some had come already: processes that live for one run only must prune too.
-        let new = random.usize(..);
-        let pile = |(job, keep): (_, Keep)| {
-            let new = new % (keep.most / 2).max(1);
-            (job, Pile { keep, new, look: now + LOOK.mul_f64(random.f64()) })
-        };
-        (Self { store, clock, node, jobs: jobs.map(pile).collect(), news }, tell)
+        (Self { store, clock, node, random, jobs: BTreeMap::new(), news }, tell)
     }
 
     /// Runs until nobody tells it anything any more.
     pub(crate) async fn run(mut self) {
-        while let Some((job, now)) = self.news.recv().await {
-            let Some(pile) = self.jobs.get_mut(&job) else { continue };
-            pile.new += 1;
+        while let Some(News { job, keep, now }) = self.news.recv().await {
             let at = self.clock.now();
+            // As if some had come already: processes that live for one run only must prune too.
+            let first = || Pile {
+                new: self.random.usize(..(keep.most / 2).max(1)),
+                look: at + LOOK.mul_f64(self.random.f64()),
+            };
+            let pile = self.jobs.entry(job.clone()).or_insert_with(first);
+            pile.new += 1;
             // Not each time: so few are read again and again, and half too many stand there at most.
-            if pile.new * 2 < pile.keep.most && at < pile.look {
+            if pile.new * 2 < keep.most && at < pile.look {
                 continue;
             }
             (pile.new, pile.look) = (0, at + LOOK);
-            let keep = pile.keep;
             if let Err(error) = prune(&*self.store, &job, keep, now).await {
                 let node = self.node.as_str();
                 tracing::warn!(
@@ -186,15 +192,14 @@ mod tests {
         file(&store, &job("a"), 0..300).await;
         for seed in 0..200 {
             let keep = Keep { most: 100, within: Duration::from_hours(1) };
-            let (jobs, random) = ([(job("a"), keep)].into_iter(), fastrand::Rng::with_seed(seed));
+            let random = fastrand::Rng::with_seed(seed);
             let (pruner, tell) = Pruner::new(
                 Arc::<Memory>::clone(&store),
                 Arc::<SystemClock>::clone(&clock),
                 "node".to_owned(),
-                jobs,
                 random,
             );
-            tell.try_send((job("a"), at(300))).unwrap();
+            tell.try_send(News { job: job("a"), keep, now: at(300) }).unwrap();
             drop(tell);
             pruner.run().await;
         }

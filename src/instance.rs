@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::drive::drive;
 use crate::handle::{Audience, Handle, connect};
 use crate::history::Pruner;
 use crate::leadership::{MOST_ASKERS, Steward};
-use crate::lease::{About, Balance, Lease, Timing};
+use crate::lease::{About, Balance, Input, Lease, Timing};
 use crate::log::JobOutput;
 use crate::machine::JobName;
 use crate::ports::store::StorePort;
 use crate::schedulers::Job;
-use crate::schedulers::runner::{Duties, Runner};
+use crate::schedulers::runner::{Duties, Revision, Runner};
 use crate::stores::Store;
 use crate::time::Clock;
 
@@ -41,30 +41,49 @@ pub struct Instance {
     pub seed: u64,
 }
 
+/// The way to give a running instance other jobs.
+#[derive(Clone, Debug)]
+pub struct Reviser {
+    handle: Handle,
+    to_runner: mpsc::Sender<Revision>,
+    /// They stay what they are.
+    roles: Vec<JobName>,
+}
+
 impl Instance {
     /// Starts it on a store that has proved its compare-and-set. Its tasks go into `tasks`; ending
-    /// them is like a crash, [`crate::lease::Input::Drain`] is the polite way.
+    /// them is like a crash, [`Input::Drain`] is the polite way.
     pub fn start(self, store: Arc<dyn Store>, clock: Arc<dyn Clock>, tasks: &mut JoinSet<()>) -> Handle {
+        self.start_revisable(store, clock, tasks).0
+    }
+
+    /// The same, for one whose jobs will change.
+    pub fn start_revisable(
+        self,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        tasks: &mut JoinSet<()>,
+    ) -> (Handle, Reviser) {
         let mut names = HashSet::new();
         let jobs: Vec<_> = self.jobs.into_iter().filter(|job| names.insert(job.name.clone())).collect();
         let roles: Vec<_> = self.roles.into_iter().filter(|role| names.insert(role.clone())).collect();
         let (handle, desk) = connect();
+        let (to_runner, revisions) = mpsc::channel(1);
         let (runner, signals) = mpsc::unbounded_channel();
         let mut audience = Audience { runner, stewards: BTreeMap::new() };
         let node = self.about.name.clone();
         let mut random = fastrand::Rng::with_seed(self.seed);
-        let keep = jobs.iter().map(|job| (job.name.clone(), job.policy.keep));
         let (pruner, history) =
-            Pruner::new(Arc::clone(&store), Arc::clone(&clock), node.clone(), keep, random.fork());
+            Pruner::new(Arc::clone(&store), Arc::clone(&clock), node.clone(), random.fork());
         let duties = Duties {
-            jobs: jobs.clone(),
+            jobs,
             timing: self.timing,
             node: node.clone(),
             output: self.output,
             history,
             random: random.fork(),
         };
-        let runner = Runner::new(duties, handle.clone(), signals, Arc::clone(&clock));
+        let runner = Runner::new(duties, handle.clone(), signals, revisions, Arc::clone(&clock));
         let mut askers = BTreeMap::new();
         for role in &roles {
             let (to_steward, signals) = mpsc::unbounded_channel();
@@ -95,7 +114,24 @@ impl Instance {
         tasks.spawn(async move { drive(&mut machine, &mut port, &*clock).await });
         tasks.spawn(runner.run());
         tasks.spawn(pruner.run());
-        handle.with_roles(askers)
+        let handle = handle.with_roles(askers);
+        (handle.clone(), Reviser { handle, to_runner, roles })
+    }
+}
+
+impl Reviser {
+    /// These are the jobs from now on, no name twice. What runs goes on. What is led and is not among
+    /// them is given up between two runs; a schedule that is another one counts from now on.
+    pub async fn revise(&self, jobs: Vec<Job>) {
+        let mut names: HashSet<_> = self.roles.iter().cloned().collect();
+        let jobs: Vec<_> = jobs.into_iter().filter(|job| names.insert(job.name.clone())).collect();
+        let (taken, known) = oneshot::channel();
+        // Whoever starts a job must know it before it is led.
+        if self.to_runner.send(Revision { jobs, taken }).await.is_ok() {
+            // An error means that the instance is gone.
+            drop(known.await);
+        }
+        self.handle.tell(Input::Jobs(names.into_iter().collect())).await;
     }
 }
 

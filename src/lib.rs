@@ -90,6 +90,8 @@ pub mod log;
 pub mod machine;
 pub mod ports;
 pub mod prove;
+#[cfg(feature = "program")]
+mod reload;
 pub mod report;
 pub mod rows;
 #[cfg(feature = "program")]

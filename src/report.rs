@@ -41,6 +41,8 @@ pub struct Instance {
     pub stage: String,
     /// Of the program.
     pub version: String,
+    /// The same for instances that are configured alike: their jobs, how jobs move, how long things take.
+    pub config: String,
     /// How many jobs it leads.
     pub leads: usize,
     /// How long it may go on leading them if no heartbeat is confirmed any more.
@@ -67,6 +69,7 @@ pub struct Member {
 
 /// A job.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question that people ask")]
 pub struct Job {
     /// Its name.
     #[serde(serialize_with = "text")]
@@ -95,6 +98,8 @@ pub struct Job {
     pub next_in: Option<Duration>,
     /// A person ordered that nothing starts by its schedule.
     pub paused: bool,
+    /// Nothing starts before a person says what becomes of a run whose leader vanished.
+    pub held: bool,
     /// Somebody asked its leader to step down, and it has not happened yet.
     pub stepping_down: bool,
 }
@@ -199,6 +204,7 @@ impl Job {
             next: None,
             next_in: None,
             paused: row.orders.is_paused(),
+            held: row.is_held(),
             stepping_down: matches!(row.wish, Some(Wish::StepDown { .. })),
         }
     }
@@ -206,7 +212,7 @@ impl Job {
     /// Adds when it is due next by `schedule`, which the row does not say.
     #[must_use]
     pub fn due_by(mut self, schedule: &dyn Schedule, row: &rows::Lease, now: Wall) -> Self {
-        if row.term > Term::default() && !self.paused {
+        if row.term > Term::default() && !self.paused && !self.held {
             self.next = schedule.due(schedule.since(row), now);
             self.next_in = self.next.map(|next| next.since(now));
         }

@@ -129,6 +129,13 @@ impl Lease {
         }
     }
 
+    /// Whether its leader has found a run of a leader that vanished, and nobody has said what becomes of it.
+    pub fn is_held(&self) -> bool {
+        let vanished = |cursor: &Cursor| cursor.state == RunState::Started && cursor.term < self.term;
+        let answered = |cursor: &Cursor| self.orders.verdict.is_some_and(|verdict| verdict.run == cursor.run);
+        self.cursor.as_ref().is_some_and(|cursor| vanished(cursor) && !answered(cursor))
+    }
+
     /// How far its due times are accounted for.
     pub fn position(&self) -> Option<(Wall, u32)> {
         self.cursor.as_ref().map(Cursor::position)

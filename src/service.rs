@@ -5,7 +5,6 @@
 //! new runs, running ones end or are cut off after the grace, leases are handed over, the member row
 //! goes, then HTTP.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,11 +18,12 @@ use tokio::time::{sleep, timeout};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::handle::Handle;
-use crate::http::{self, App};
-use crate::instance::{Instance, seed};
+use crate::http::{self, App, Listed};
+use crate::instance::{Instance, Reviser, seed};
 use crate::lease::{About, Input};
 use crate::log;
-use crate::schedulers::Job;
+use crate::reload::{self, Load, Reload};
+use crate::signals::Signals;
 use crate::stores::{self, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
@@ -41,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) handle: Handle,
     /// Where its rows are.
     pub(crate) store: Arc<dyn Store>,
+    reviser: Reviser,
+    list: watch::Sender<Listed>,
     name: String,
     /// How long it may take to hand its jobs over.
     patience: Duration,
@@ -61,8 +63,7 @@ impl Service {
 
         let url = config.advertise.clone().unwrap_or_else(|| advertise(address));
         let about = About { name: config.name.clone(), url, version: env!("CARGO_PKG_VERSION").to_owned() };
-        let schedule = |job: &Job| (job.name.clone(), Arc::clone(&job.schedule));
-        let schedules: BTreeMap<_, _> = config.jobs.iter().map(schedule).collect();
+        let (list, listed) = watch::channel(reload::listed(config));
         let place = store.describe();
         let mut tasks = JoinSet::new();
         let instance = Instance {
@@ -74,14 +75,14 @@ impl Service {
             balance: config.balance,
             seed: seed(),
         };
-        let handle = instance.start(Arc::clone(&store), Arc::clone(&clock), &mut tasks);
+        let (handle, reviser) = instance.start_revisable(Arc::clone(&store), Arc::clone(&clock), &mut tasks);
         let app = App {
             handle: handle.clone(),
             about,
             stage: config.stage.clone(),
             cluster: config.cluster.clone(),
             store: place.clone(),
-            jobs: schedules,
+            listed,
             clock: Arc::clone(&clock),
         };
         let (close, closed) = watch::channel(false);
@@ -90,7 +91,14 @@ impl Service {
         helpers.spawn(log::own_up());
         started(config, address, &place, clock.now().since(began));
         let (name, patience) = (config.name.clone(), config.timing.ttl);
-        Ok(Self { handle, store, name, patience, tasks, helpers, close })
+        Ok(Self { handle, store, reviser, list, name, patience, tasks, helpers, close })
+    }
+
+    /// Keeps it to a configuration that changes.
+    pub(crate) fn follow(&mut self, config: &Config, load: Load, hangup: Signals) {
+        let reload =
+            Reload::new(load, config, Arc::new(SystemClock), self.reviser.clone(), hangup, self.list.clone());
+        self.helpers.spawn(reload.run());
     }
 
     /// Waits for what never happens: that the instance ends by itself. Says so.
@@ -204,6 +212,7 @@ fn started(config: &Config, address: SocketAddr, store: &str, took: Duration) {
         address = %address,
         store,
         cluster = config.cluster,
+        config = config.fingerprint,
         jobs = config.jobs.len(),
         failover_ms = u64::try_from(config.timing.ttl.as_millis()).unwrap_or(u64::MAX),
         "Started server in {}ms. Listening to requests on port {}.",

@@ -83,7 +83,9 @@ impl Jobs {
     /// Does what was asked.
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::List(shape) => shape.show(async |store, _| Ok(status(store, &SystemClock).await?)),
+            Self::List(shape) => {
+                shape.show(async |store, config| Ok(status(store, &config.cluster, &SystemClock).await?))
+            }
             Self::History(History { job, most, before, shape }) => {
                 shape.show(async |store, _| Ok(history(store, &job, before, most).await?))
             }

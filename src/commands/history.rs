@@ -17,6 +17,9 @@ use crate::time::Wall;
 /// The columns of the table.
 const COLUMNS: [&str; 7] = ["DUE", "FATE", "ATTEMPT", "TOOK", "NODE", "TERM", "REASON"];
 
+/// The state of a run that waits for a person.
+const HELD: &str = "held";
+
 /// What became of a job's due times: a table by `Display`, JSON by `Serialize`.
 #[derive(Clone, Debug, Serialize)]
 pub struct History {
@@ -24,6 +27,8 @@ pub struct History {
     pub job: String,
     /// What has started, or is to be tried again, and has no account yet.
     pub open: Option<Last>,
+    /// Its leader vanished, and nothing starts before somebody says what becomes of it.
+    pub held: bool,
     /// The accounts.
     pub accounts: Vec<Account>,
     /// Rows that cannot be understood, and why.
@@ -47,6 +52,7 @@ pub async fn history(
         }
     }
     let open = row.cursor.as_ref().filter(|cursor| cursor.is_open()).map(Last::from);
+    let held = row.is_held();
     let Lease { ledger, .. } = row;
     // What is filed already stands in both.
     for entry in ledger.into_iter().filter(|entry| before.is_none_or(|before| entry.due < before)) {
@@ -56,14 +62,14 @@ pub async fn history(
     }
     accounts.sort_by_key(|account| Reverse(account.due));
     accounts.truncate(most);
-    Ok(History { job: job.to_string(), open, accounts, problems })
+    Ok(History { job: job.to_string(), open, held, accounts, problems })
 }
 
 impl Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = vec![COLUMNS.map(str::to_owned)];
         if let Some(Last { due, state, attempt, term, .. }) = &self.open {
-            let [due, state] = [due.to_string(), state.to_string()];
+            let [due, state] = [due.to_string(), if self.held { HELD.to_owned() } else { state.to_string() }];
             let nothing = || NOTHING.to_owned();
             lines.push([
                 due,

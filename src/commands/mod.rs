@@ -7,6 +7,7 @@ pub mod lookup;
 pub mod next;
 pub mod nodes;
 pub mod order;
+pub mod plan;
 pub mod sim;
 pub mod status;
 pub mod step_down;

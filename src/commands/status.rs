@@ -34,7 +34,9 @@ pub struct Status {
     /// Which store.
     pub store: String,
     /// Which life of it; `None` if no instance has met it.
-    pub cluster: Option<ClusterId>,
+    pub store_id: Option<ClusterId>,
+    /// Which cluster, within its store.
+    pub cluster: String,
     /// The instances.
     pub members: Vec<Member>,
     /// The jobs.
@@ -73,13 +75,13 @@ struct ToldJob {
 }
 
 /// Reads all rows of `store` and asks the members for what does not stand there.
-pub async fn status(store: &dyn Store, clock: &dyn Clock) -> Result<Status, StoreError> {
+pub async fn status(store: &dyn Store, cluster: &str, clock: &dyn Clock) -> Result<Status, StoreError> {
     let query =
         Query { keys: vec![wire::cluster_key()], kinds: vec![Kind::Member, Kind::Lease], ..Query::default() };
-    let View { cluster, members: member_rows, leases } = wire::view(store.read(query).await?);
+    let View { cluster: cluster_row, members: member_rows, leases } = wire::view(store.read(query).await?);
     let alive: BTreeSet<_> = member_rows.iter().map(|(id, _)| *id).collect();
     let (mut members, mut jobs, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    let cluster = match cluster.map(|found| found.row) {
+    let store_id = match cluster_row.map(|found| found.row) {
         Some(Ok(row)) => Some(row.id),
         Some(Err(why)) => {
             problems.push(format!("{CLUSTER}: {why}"));
@@ -111,7 +113,8 @@ pub async fn status(store: &dyn Store, clock: &dyn Clock) -> Result<Status, Stor
     }
     members.sort_by(|one, other| one.name.cmp(&other.name));
     jobs.sort_by(|one, other| one.job.cmp(&other.job));
-    Ok(Status { store: store.describe(), cluster, members, jobs, problems, now })
+    let (store, cluster) = (store.describe(), cluster.to_owned());
+    Ok(Status { store, store_id, cluster, members, jobs, problems, now })
 }
 
 /// What each member says of the jobs it leads.
@@ -185,6 +188,7 @@ fn cells(job: &Job, now: Wall) -> [String; 7] {
             .map_or_else(nothing, |last| format!("{} ago, {}", Brief(now.since(last.due)), last.state)),
         match job.next_in {
             _ if job.paused => "paused".to_owned(),
+            _ if job.held => "held".to_owned(),
             Some(left) => format!("in {}", Brief(left)),
             None => nothing(),
         },

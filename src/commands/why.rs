@@ -20,6 +20,8 @@ pub struct Why {
     pub job: String,
     /// The run of the latest due time by then, if it has no account yet.
     pub open: Option<Last>,
+    /// The leader of that run vanished, and nothing starts before somebody says what becomes of it.
+    pub held: bool,
     /// The account of the latest due time by then.
     pub account: Option<Account>,
 }
@@ -34,12 +36,20 @@ pub async fn why(store: &dyn Store, job: &JobName, at: Wall) -> Result<Why, Look
         .into_iter()
         .next()
         .filter(|account| open.as_ref().is_none_or(|open| account.due > open.due));
-    Ok(Why { job: job.to_string(), open: if account.is_some() { None } else { open }, account })
+    let open = open.filter(|_| account.is_none());
+    Ok(Why { job: job.to_string(), held: history.held && open.is_some(), open, account })
 }
 
 impl Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let job = Printable(&self.job);
+        if let (Some(Last { due, attempt, term, .. }), true) = (&self.open, self.held) {
+            return writeln!(
+                f,
+                "{job} was due {due}: the leader of attempt {attempt}, at term {term}, vanished during it, and the job \
+                 waits for an answer: tenure jobs ack {job}, with --rerun to run it again"
+            );
+        }
         if let Some(Last { due, attempt, term, state, .. }) = &self.open {
             return writeln!(f, "{job} was due {due}: attempt {attempt}, at term {term}, is {state}");
         }

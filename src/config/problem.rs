@@ -116,6 +116,12 @@ impl ConfigError {
         self.problems.iter().all(|problem| matches!(problem.source, Source::Flag(_)))
     }
 
+    /// All of it on one line, without the lines that quote the file.
+    pub fn brief(&self) -> String {
+        let first = |problem: &Problem| problem.to_string().lines().next().unwrap_or_default().to_owned();
+        self.problems.iter().map(first).collect::<Vec<_>>().join("; ")
+    }
+
     /// Sorts them: the command line, the environment, then the file from top to bottom.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| match &problem.source {

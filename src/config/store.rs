@@ -1,5 +1,7 @@
 //! Which store, and where it is.
 
+use std::path::PathBuf;
+
 use super::layers::Layers;
 use super::problem::Source;
 use super::settings::{DATABASE, EMULATOR, NAMESPACE, PATH, PROJECT, STORE};
@@ -15,7 +17,7 @@ enum Kind {
 
 pub(super) fn read(layers: &mut Layers<'_>) -> Place {
     match layers.read_or(&STORE, implied(layers), kind) {
-        Kind::Sqlite => Place::Sqlite { path: layers.read(&PATH, path) },
+        Kind::Sqlite => Place::Sqlite { path: layers.read(&PATH, file) },
         Kind::Datastore => Place::Datastore(datastore(layers)),
         Kind::Memory => Place::Memory,
     }
@@ -39,6 +41,15 @@ fn kind(text: &str) -> Result<Kind, String> {
             &[("sqlite", Kind::Sqlite), ("datastore", Kind::Datastore), ("memory", Kind::Memory)],
             text,
         ),
+    }
+}
+
+/// `SQLite` has a name for a file that is none.
+fn file(text: &str) -> Result<PathBuf, String> {
+    if text.contains(":memory:") {
+        Err("no file: for a store in this process alone, say --store memory".to_owned())
+    } else {
+        path(text)
     }
 }
 

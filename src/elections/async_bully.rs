@@ -18,7 +18,7 @@
 //!
 //! # Rules
 //!
-//! An election is called by `elid`: who holds it, in which incarnation, and the how-manieth it is.
+//! An election is called by `elid`: who holds it, in which incarnation, and a count of his elections.
 //!
 //! 1. *`StartStage2`*: begin an election and halt all weaker ones, one after the other, the strongest first.
 //!    Who acknowledges is a member; who refuses (`Rej`) or is down is passed over. After the last one
@@ -73,7 +73,7 @@ pub struct ElectionId {
     pub id: NodeId,
     /// In which of his lives.
     pub incarnation: u64,
-    /// The how-manieth of that life.
+    /// Which one of that life; later ones have higher numbers.
     pub number: u64,
 }
 

@@ -50,7 +50,7 @@
 //!
 //! # What it assumes
 //!
-//! That the network never fails, and that a node that is up answers in time ([`Timing::reply`]): the
+//! That the network never fails, and that a node that is up answers in time (`Timing::reply`): the
 //! paper's assumptions 8 and 9. Restarts are told apart by incarnations.
 //!
 //! # What holds

@@ -44,8 +44,10 @@ pub(super) async fn wake(
     wake: Result<Json<Wake>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let Json(Wake { jobs }) = wake?;
-    let known: Vec<_> =
-        jobs.iter().filter_map(|job| Some(site.app.jobs.get_key_value(job.as_str())?.0.clone())).collect();
+    let known: Vec<_> = {
+        let listed = site.app.listed.borrow();
+        jobs.iter().filter_map(|job| Some(listed.jobs.get_key_value(job.as_str())?.0.clone())).collect()
+    };
     let answer = json!({ "woken": known.len() });
     site.gate.wake(known);
     Ok((StatusCode::ACCEPTED, Json(answer)))

@@ -1,11 +1,13 @@
 //! What holds for every request: a trace id, a deadline, a line in the log, and headers that leave a
 //! browser nothing to misunderstand.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::uri::{Authority, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
@@ -56,7 +58,9 @@ pub(crate) fn shield(response: &mut Response) {
 async fn answer(site: &Site, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let began = site.app.clock.now();
-    let response = if is_cross_site(&request) {
+    let response = if site.local && !is_for_us(&request, &site.app.about.url) {
+        Problem::misdirected().into_response()
+    } else if is_cross_site(&request) {
         Problem::forbidden("another site made a browser send this").into_response()
     } else {
         let late = |_| Problem::unavailable("there was no answer in time").into_response();
@@ -69,6 +73,19 @@ async fn answer(site: &Site, request: Request, next: Next) -> Response {
         tracing::debug!(event = "http.request", %method, path, status, ?took, "Answered a request");
     }
     response
+}
+
+/// Whether a request names a host that no stranger can own: an address, a name without a dot, one of this
+/// machine, or the one that is advertised. A browser that was led here by somebody's domain names that.
+fn is_for_us(request: &Request, advertised: &str) -> bool {
+    let Some(host) = request.headers().get(header::HOST) else { return true };
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    let Some(host) = host.as_ref().map(|host| host.host().trim_end_matches('.')) else { return false };
+    let own = advertised.parse::<Uri>().ok();
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+        || !host.contains('.')
+        || host.ends_with(".localhost")
+        || own.as_ref().and_then(Uri::host).is_some_and(|own| own.eq_ignore_ascii_case(host))
 }
 
 /// Whether a browser sent a request that does more than look, on behalf of some other site.

@@ -67,8 +67,8 @@ pub struct App {
     pub about: About,
     /// Development, production and so on.
     pub stage: String,
-    /// When its jobs are due.
-    pub jobs: BTreeMap<JobName, Arc<dyn Schedule>>,
+    /// What is configured.
+    pub listed: watch::Receiver<Listed>,
     /// Which cluster, within its store.
     pub cluster: String,
     /// Which store.
@@ -77,16 +77,28 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
 }
 
+/// What is configured at the moment.
+#[derive(Debug)]
+pub struct Listed {
+    /// When the jobs are due.
+    pub jobs: BTreeMap<JobName, Arc<dyn Schedule>>,
+    /// The same for instances that are configured alike.
+    pub fingerprint: String,
+}
+
 /// What every handler sees.
 #[derive(Debug)]
 struct Site {
     app: App,
+    /// Only its own machine can reach it.
+    local: bool,
     gate: Gate,
 }
 
 /// Serves `app` until `shutdown`, then ends what is under way.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
-    let site = Arc::new(Site { app, gate: Gate::default() });
+    let local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let site = Arc::new(Site { app, local, gate: Gate::default() });
     let mut keeper = JoinSet::new();
     let kept = Arc::clone(&site);
     keeper.spawn(async move { kept.gate.keep(&kept.app.handle).await });
@@ -216,6 +228,7 @@ impl Site {
             url,
             stage: self.app.stage.clone(),
             version,
+            config: self.app.listed.borrow().fingerprint.clone(),
             leads: snapshot.seats.iter().filter(|seat| self.left(seat).is_some()).count(),
             horizon: snapshot.horizon.map(|horizon| horizon.since(self.app.clock.now())),
             trouble: health::trouble(&self.app.handle.health()),
@@ -225,7 +238,7 @@ impl Site {
     fn job(&self, seat: &SeatView) -> report::Job {
         let job = report::Job::new(seat.job.clone(), &seat.row);
         let job = report::Job { horizon: self.left(seat), ..job };
-        match self.app.jobs.get(&seat.job) {
+        match self.app.listed.borrow().jobs.get(&seat.job) {
             Some(schedule) => job.due_by(&**schedule, &seat.row, self.app.clock.wall()),
             None => job,
         }

@@ -162,6 +162,8 @@ fn row(f: &mut fmt::Formatter<'_>, job: &Job, now: Wall) -> fmt::Result {
     write!(f, "<td>")?;
     if job.paused {
         f.write_str("paused")?;
+    } else if job.held {
+        f.write_str("held")?;
     } else if let (Some(next), Some(left)) = (job.next, job.next_in) {
         write!(f, "<time title=\"{next}\">in {}</time>", Brief(left))?;
     }

@@ -27,6 +27,13 @@ impl Problem {
         Self { status: StatusCode::FORBIDDEN, error: error.into(), hint }
     }
 
+    pub(super) fn misdirected() -> Self {
+        let error =
+            "this instance listens for its own machine alone, and does not go by that name".to_owned();
+        let hint = "ask for localhost or for an address, or set advertise to http:// and the name";
+        Self { status: StatusCode::MISDIRECTED_REQUEST, error, hint }
+    }
+
     pub(super) fn unknown_job(job: &str) -> Self {
         let error = format!("there is no job {:?} on this instance", shortened(job));
         Self { status: StatusCode::NOT_FOUND, error, hint: "GET /api/v1/jobs lists all jobs" }

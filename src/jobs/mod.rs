@@ -21,6 +21,9 @@ use crate::log::JobOutput;
 use crate::machine::{Incarnation, JobName, RunId, Term};
 use crate::time::{Instant, Wall};
 
+/// What a job outside of this process is told of its run.
+pub(crate) const FACTS: [&str; 7] = ["JOB", "TERM", "DUE", "RUN", "DEADLINE", "NODE", "ATTEMPT"];
+
 /// A future that a job hands out.
 pub type Work<'a> = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + 'a>>;
 
@@ -92,15 +95,16 @@ impl Run {
 
     /// What a job outside of this process is told of its run, by name.
     pub(crate) fn facts(&self) -> [(&'static str, String); 7] {
-        [
-            ("JOB", self.job.to_string()),
-            ("TERM", self.term.to_string()),
-            ("DUE", self.due.to_string()),
-            ("RUN", self.id.to_string()),
-            ("DEADLINE", self.deadline.to_string()),
-            ("NODE", self.node.to_string()),
-            ("ATTEMPT", self.attempt.to_string()),
-        ]
+        let facts = [
+            self.job.to_string(),
+            self.term.to_string(),
+            self.due.to_string(),
+            self.id.to_string(),
+            self.deadline.to_string(),
+            self.node.to_string(),
+            self.attempt.to_string(),
+        ];
+        std::array::from_fn(|index| (FACTS[index], facts[index].clone()))
     }
 }
 

@@ -135,6 +135,11 @@ impl Agenda {
         }
     }
 
+    /// Whether this instance leads it.
+    pub fn leads(&self, job: &JobName) -> bool {
+        self.led.contains_key(job)
+    }
+
     /// The run of a leader that vanished, if the job waits for a person because of it.
     pub fn held(&self, job: &JobName) -> Option<&Cursor> {
         let (Some((_, policy)), Some(led)) = (self.jobs.get(job), self.led.get(job)) else { return None };

@@ -21,7 +21,12 @@ impl Jitter {
     pub fn new(schedule: Arc<dyn Schedule>, job: &JobName, window: Duration) -> Self {
         let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let by = hash(format!("jitter\0{job}").as_bytes()).checked_rem(millis).unwrap_or(0);
-        Self { schedule, by: Duration::from_millis(by) }
+        Self::by(schedule, Duration::from_millis(by))
+    }
+
+    /// `schedule`, later by so much.
+    pub fn by(schedule: Arc<dyn Schedule>, by: Duration) -> Self {
+        Self { schedule, by }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tracing::Instrument;
 
@@ -16,6 +16,7 @@ use super::agenda::{Agenda, Ran};
 use super::watchdog::Watchdog;
 use super::{Policy, Schedule};
 use crate::handle::{Handle, Signal};
+use crate::history::News;
 use crate::jobs::{Action, JobError, Lifeline, Run};
 use crate::lease::{End, Input, Launch, Timing};
 use crate::log::JobOutput;
@@ -48,9 +49,17 @@ pub(crate) struct Duties {
     pub(crate) node: String,
     /// How what jobs say is written.
     pub(crate) output: JobOutput,
-    /// Who wants to know that something happened that a history tells of, and when.
-    pub(crate) history: mpsc::Sender<(JobName, Wall)>,
+    /// Who wants to know that something happened that a history tells of.
+    pub(crate) history: mpsc::Sender<News>,
     pub(crate) random: fastrand::Rng,
+}
+
+/// Other jobs, from now on.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    pub(crate) jobs: Vec<Job>,
+    /// They are known.
+    pub(crate) taken: oneshot::Sender<()>,
 }
 
 /// A run that goes on.
@@ -66,15 +75,16 @@ struct Running {
 #[derive(Debug)]
 pub struct Runner {
     agenda: Agenda,
-    /// What each job does, and how long it may take.
-    actions: BTreeMap<JobName, (Arc<dyn Action>, Option<Duration>)>,
+    /// What each job does, and how.
+    actions: BTreeMap<JobName, (Arc<dyn Action>, Policy)>,
     handle: Handle,
     signals: mpsc::UnboundedReceiver<Signal>,
+    revisions: mpsc::Receiver<Revision>,
     clock: Arc<dyn Clock>,
     timing: Timing,
     node: String,
     output: JobOutput,
-    history: mpsc::Sender<(JobName, Wall)>,
+    history: mpsc::Sender<News>,
     /// How many nanoseconds the clock that the cluster goes by is ahead of the boot clock.
     ahead: i64,
     runs: JoinSet<Result<(), JobError>>,
@@ -86,14 +96,27 @@ impl Runner {
         duties: Duties,
         handle: Handle,
         signals: mpsc::UnboundedReceiver<Signal>,
+        revisions: mpsc::Receiver<Revision>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let Duties { jobs, timing, node, output, history, random } = duties;
         let agenda = Agenda::new(node.clone(), &jobs, random);
-        let actions = jobs.into_iter().map(|job| (job.name, (job.action, job.policy.timeout))).collect();
-        let (runs, running) = (JoinSet::new(), HashMap::new());
-        let ahead = 0;
-        Self { agenda, actions, handle, signals, clock, timing, node, output, history, ahead, runs, running }
+        let actions = jobs.into_iter().map(|job| (job.name, (job.action, job.policy))).collect();
+        Self {
+            agenda,
+            actions,
+            handle,
+            signals,
+            revisions,
+            clock,
+            timing,
+            node,
+            output,
+            history,
+            ahead: 0,
+            runs: JoinSet::new(),
+            running: HashMap::new(),
+        }
     }
 
     /// Runs until the machine is gone.
@@ -111,6 +134,7 @@ impl Runner {
                     Some(signal) => self.take(signal),
                     None => return,
                 },
+                Some(revision) = self.revisions.recv() => self.revise(revision),
                 Some(done) = self.runs.join_next_with_id() => self.ended(done).await,
                 () = sleep_until(&*self.clock, deadline) => {}
             }
@@ -138,6 +162,16 @@ impl Runner {
             }
             Signal::Clock(ahead) => self.ahead = ahead,
         }
+    }
+
+    fn revise(&mut self, Revision { jobs, taken }: Revision) {
+        let now = self.now();
+        self.agenda.revise(&jobs, now);
+        // What is led stays known until it leaves.
+        self.actions.retain(|job, _| self.agenda.leads(job));
+        self.actions.extend(jobs.into_iter().map(|job| (job.name, (job.action, job.policy))));
+        // An error means that nobody waits for it.
+        taken.send(()).unwrap_or_default();
     }
 
     fn lead(&mut self, job: &JobName, term: Term, row: &Lease) {
@@ -173,14 +207,14 @@ impl Runner {
     /// The cursor of a job has moved. Its run starts, if there is one.
     fn granted(&mut self, job: JobName, id: RunId, term: Term) {
         let granted = self.agenda.grant(&job, id, self.now());
-        let (Some(Launch { cursor, entries, .. }), Some((action, timeout))) =
+        let (Some(Launch { cursor, entries, .. }), Some((action, Policy { timeout, keep, .. }))) =
             (granted, self.actions.get(&job))
         else {
             // The job left while it was being recorded.
             return self.decline(job, id);
         };
         // A count that is lost only delays when old entries go.
-        drop(self.history.try_send((job.clone(), self.now())));
+        drop(self.history.try_send(News { job: job.clone(), keep: *keep, now: self.now() }));
         let node = self.node.as_str();
         for entry in &entries {
             tell(node, &job, term, entry);

@@ -46,9 +46,8 @@ impl World {
             let forgotten = |desk: &super::desk::Desk| {
                 desk.launch.as_ref().is_some_and(|(_, since)| now.since(*since) > patience)
             };
-            self.court.require(Article::Recovery, !process.desks.iter().any(forgotten), || {
-                format!("{index} never heard of its launch")
-            })?;
+            let heard = self.weather.is_overloaded() || !process.desks.iter().any(forgotten);
+            self.court.require(Article::Recovery, heard, || format!("{index} never heard of its launch"))?;
         }
         self.accounts.settled(&self.court, now, patience)?;
         for job in 0..self.jobs.len() {

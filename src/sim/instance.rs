@@ -7,7 +7,7 @@ use super::clock::BootClock;
 use super::coverage::State;
 use super::desk::Desk;
 use crate::lease::{Input, Lease, RequestId};
-use crate::machine::{JobName, Term};
+use crate::machine::{ClusterId, JobName, Term};
 use crate::time::{Instant, Wall};
 
 /// A host. It outlives its processes.
@@ -48,8 +48,8 @@ pub(super) struct Process {
     pub(super) ahead: i64,
     /// The jobs that it knows.
     pub(super) listed: Vec<JobName>,
-    /// How often the store had lost everything when it first registered.
-    pub(super) met: Option<u32>,
+    /// The cluster in whose store it first registered.
+    pub(super) met: Option<ClusterId>,
     /// Since when it has been on its way out.
     pub(super) draining: Option<Instant>,
     /// What the machine said it leads, by job, as of its last step. What ran out is kept.

@@ -175,14 +175,15 @@ impl World {
     }
 
     /// Whether a process writes to a store that lost everything after it registered there, which only
-    /// a person may allow unless the store is volatile.
+    /// a person may allow unless the store is volatile. A row of the cluster that a late copy of a
+    /// request has put back is the one that the process met, as far as anybody can know.
     fn is_strange(&mut self, from: Whom, writes: &[Write]) -> bool {
-        let (wipes, volatile) = (self.store.wipes(), self.weather.traits.volatile);
+        let (cluster, volatile) = (self.store.cluster(), self.weather.traits.volatile);
         let Some(process) = self.process(from) else { return false };
         if writes.iter().any(|write| matches!(write.row, RowWrite::Member(_, Some(_)))) {
-            process.met.get_or_insert(wipes);
+            process.met = process.met.or(cluster);
         }
-        !volatile && process.met.is_some_and(|met| met < wipes)
+        !volatile && process.met.is_some() && process.met != cluster
     }
 
     /// An answer comes back.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::clock::BootClock;
 use crate::lease::{Found, RowWrite, View, Wanted, Write};
-use crate::machine::{Incarnation, JobName};
+use crate::machine::{ClusterId, Incarnation, JobName};
 use crate::rows::{Cluster, Lease, Member, Run};
 use crate::stores::{Outcome, Version};
 use crate::time::{Instant, Wall};
@@ -20,7 +20,6 @@ pub(super) struct Store {
     pub(super) clock: Option<BootClock>,
     /// The first stale row of a batch stops it, and nobody learns what became of any row.
     brittle: bool,
-    wipes: u32,
 }
 
 /// Rows, with versions from one counter that no loss resets.
@@ -120,14 +119,13 @@ impl Store {
         self.rows.runs.get(&(job.clone(), due)).map(|stored| &stored.row)
     }
 
-    /// How often it has lost everything.
-    pub(super) fn wipes(&self) -> u32 {
-        self.wipes
+    /// Whose store it says that it is.
+    pub(super) fn cluster(&self) -> Option<ClusterId> {
+        self.rows.cluster.get(&()).map(|stored| stored.row.id)
     }
 
     /// Loses everything.
     pub(super) fn wipe(&mut self) {
-        self.wipes += 1;
         self.rows.cluster.clear();
         self.rows.members.clear();
         self.rows.leases.clear();

@@ -103,6 +103,9 @@ pub(super) enum Fault {
     Clone,
 }
 
+/// Its start, its end, and its account when that is filed.
+const WRITES_A_RUN: u32 = 3;
+
 /// How often something happens, in a thousand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Chance(pub(super) u32);
@@ -121,6 +124,13 @@ impl Weather {
     /// The same world, which answers for everything.
     pub(super) fn unexcused(self) -> Self {
         Self { excused: &[], ..self }
+    }
+
+    /// More is due than a store can take that answers for a few rows at a time, so that somebody always waits.
+    pub(super) fn is_overloaded(&self) -> bool {
+        let writes = WRITES_A_RUN * u32::try_from(self.jobs).unwrap_or(u32::MAX);
+        let rows = self.narrow.and_then(|rows| u32::try_from(rows).ok());
+        rows.is_some_and(|rows| self.latency * 2 * writes / rows > self.interval)
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {

@@ -1,7 +1,8 @@
 //! Rows in Google's Datastore, or in one of its emulators, over gRPC.
 //!
 //! * **Keys.** Every row is `Cluster/<cluster>/<kind>/<id>`, the `Cluster` row included. One ancestor
-//!   makes the queries for whole kinds strongly consistent, everywhere.
+//!   makes the queries for whole kinds strongly consistent, everywhere. Histories stand below
+//!   `History/<cluster>`: where all that is below one ancestor is written as one, leases do not wait for them.
 //! * **Compare-and-set** is one non-transactional commit whose mutations name the version they rest
 //!   on and fail otherwise. Of a batch that fails, the rows before the stale one *were* applied, so
 //!   its outcomes are unknown. Transactions are never held: the Firestore emulator lets an abandoned

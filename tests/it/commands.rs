@@ -84,7 +84,7 @@ async fn the_table_shows_who_leads_and_for_how_long() {
     let store = Arc::new(Memory::new());
     let server = Server::start("calm-fox", 1, &[JOB, "sing"], store.clone()).await;
     eventually("it leads", async || server.leads().await == 2).await;
-    let found = status(&*store, &SystemClock).await.unwrap();
+    let found = status(&*store, "tests", &SystemClock).await.unwrap();
     let table = found.to_string();
     let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["JOB", "LEADER", "TERM", "SINCE", "HORIZON", "LAST", "NEXT"]);
@@ -95,6 +95,8 @@ async fn the_table_shows_who_leads_and_for_how_long() {
     assert!(known["jobs"][0]["horizon_ms"].as_u64().unwrap() < 900, "{known}");
     assert_eq!(known["members"][0]["name"], "calm-fox");
     assert_eq!(known["problems"], json!([]));
+    let by_http: serde_json::Value = server.get("/api/v1/status").await.json();
+    assert_eq!(known["cluster"], by_http["cluster"]);
 }
 
 #[tokio::test]
@@ -102,7 +104,7 @@ async fn a_leader_without_a_heartbeat_is_nobody() {
     let scene = Scene::new(&["calm-fox"]).await;
     let key = Key::new(Kind::Member, Incarnation(1).to_string());
     scene.0.commit(vec![Change { key, base: Version(1), fields: None }]).await.unwrap();
-    let found = status(&scene.0, &SystemClock).await.unwrap();
+    let found = status(&scene.0, "tests", &SystemClock).await.unwrap();
     assert!(found.to_string().contains("nobody (calm-fox vanished)"), "{found}");
     assert!(json!(found)["jobs"][0]["vanished"].as_bool().unwrap());
 }
@@ -130,7 +132,7 @@ async fn what_cannot_be_read_says_why_and_cannot_fool_a_terminal() {
     let scene = Scene::new(&["calm\u{1b}[2J-fox"]).await;
     scene.put(Key::new(Kind::Lease, "later"), encode(&json!({ "schema": 99 }))).await;
     scene.put(Key::new(Kind::Member, Incarnation(9).to_string()), encode(&json!({ "schema": 1 }))).await;
-    let table = status(&scene.0, &SystemClock).await.unwrap().to_string();
+    let table = status(&scene.0, "tests", &SystemClock).await.unwrap().to_string();
     assert!(table.contains("! the row of job later: it has schema 99"), "{table}");
     assert!(table.contains(&format!("! the row of instance {}", Incarnation(9))), "{table}");
     assert!(!table.contains('\u{1b}'), "{table}");
@@ -147,7 +149,7 @@ async fn a_member_that_does_not_answer_is_named() {
         "placement": "", "version": "", "order": 1, "clock": 0
     });
     scene.put(Key::new(Kind::Member, Incarnation(1).to_string()), encode(&row)).await;
-    let table = status(&scene.0, &SystemClock).await.unwrap().to_string();
+    let table = status(&scene.0, "tests", &SystemClock).await.unwrap().to_string();
     assert!(table.contains("! instance calm-fox at http://127.0.0.1:"), "{table}");
 }
 

@@ -46,7 +46,9 @@ impl World {
             let text = path.to_str().and_then(|path| self.files.get(path)).cloned();
             text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        Config::load(&Surroundings { flags: &self.flags, env: &env, read: &read, warden: None })
+        let variables: Vec<_> = self.env.keys().map(|name| (*name).to_owned()).collect();
+        let (flags, warden) = (&self.flags, None);
+        Config::load(&Surroundings { flags, env: &env, variables: &variables, read: &read, warden })
     }
 
     fn good(&self) -> Config {
@@ -561,4 +563,32 @@ fn only_a_wrong_command_line_is_a_usage_error() {
     assert_eq!(code(World::default().flag("port", "x")), 2);
     assert_eq!(code(World::default().env("APP_PORT", "x")), 78);
     assert_eq!(code(World::file("port = \"x\"").flag("failover", "x")), 78);
+}
+
+#[test]
+fn a_variable_that_only_looks_like_a_setting_is_pointed_at() {
+    let world = World::default()
+        .env("TENURE_FAILOVR", "5s")
+        .env("TENURE_FAILOVER", "5s")
+        .env("TENURE_ATTEMPT", "1")
+        .env("TENURE_SERVICE_HOST", "10.0.0.1")
+        .env("TENURE_PORT_3000_TCP", "tcp://10.0.0.1:3000");
+    let expected = "no setting is called TENURE_FAILOVR, which is ignored; did you mean \"TENURE_FAILOVER\"?";
+    assert_eq!(world.good().warnings, [expected]);
+}
+
+#[test]
+fn instances_that_are_configured_alike_have_one_fingerprint() {
+    let of = |text: &str| World::file(text).good().fingerprint;
+    let text = "[[job]]\nname = \"a\"\nevery = \"1m\"\ncommand = [\"true\"]\n";
+    assert_eq!(of(text), of(&format!("# the same\nport = 3001\nname = \"owl\"\n{text}")));
+    assert_ne!(of(text), of(&text.replace("1m", "2m")));
+    assert_ne!(of(text), of(&format!("failover = \"7s\"\n{text}")));
+}
+
+#[test]
+fn a_store_in_memory_is_no_file() {
+    for path in [":memory:", "file::memory:?cache=shared"] {
+        assert!(World::default().flag("path", path).wrong().contains("say --store memory"));
+    }
 }

@@ -140,7 +140,7 @@ async fn a_damaged_lease_is_left_alone_until_it_is_repaired_and_the_other_jobs_g
             assert_eq!(server.get("/.well-known/ready").await.status, 200, "one row is no reason");
             assert!(server.get("/metrics").await.body.contains("\ntenure_illegible_rows 1\n"));
             assert!(server.get("/").await.body.contains("the row of job bad: "));
-            let table = status(&*place.store, &SystemClock).await.unwrap().to_string();
+            let table = status(&*place.store, "tests", &SystemClock).await.unwrap().to_string();
             assert!(table.contains("! the row of job bad: ") && table.contains(why), "{table}");
             tokio::time::sleep(FAILOVER / 2).await;
             assert_eq!(place.row(&key).await.1, damaged, "left alone");
@@ -272,7 +272,7 @@ async fn a_job_of_any_name_is_led_and_found_on_every_store() {
             assert_eq!(server.get(&path).await.json()["job"], name);
             assert_eq!(server.get(&format!("/.well-known/leader/{}", encoded(name))).await.status, 200);
         }
-        let known = status(&*place.store, &SystemClock).await.unwrap();
+        let known = status(&*place.store, "tests", &SystemClock).await.unwrap();
         assert_eq!((known.jobs.len(), known.problems), (names.len(), vec![]));
     }
 }

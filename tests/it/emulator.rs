@@ -4,15 +4,17 @@
 //! That end comes when the process of the tests ends, in whatever way, and then the keeper kills the
 //! emulator with all its children and removes its folder.
 //!
-//! `cargo test` starts one emulator of each flavour; under `cargo nextest`, where each test is a
-//! process, each test starts its own. `DATASTORE_EMULATOR_HOST` names one to share instead.
+//! `cargo test` starts one emulator of each flavour, and new ones for every few scenes of real processes; under
+//! `cargo nextest`, where each test is a process, each test starts its own. `DATASTORE_EMULATOR_HOST` names one to share instead.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use tenure::time::{Clock, SystemClock};
@@ -22,6 +24,9 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const START_POLL: Duration = Duration::from_millis(50);
 /// How long an emulator may take to say that it is well.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many scenes play on one emulator.
+const SCENES: usize = 8;
 
 const KEEPER: &str = r#"
     folder=$1; shift
@@ -67,6 +72,28 @@ pub(crate) fn shared(flavour: Flavour) -> Option<String> {
     emulator.get_or_init(|| Emulator::start(flavour)).as_ref().map(Emulator::address)
 }
 
+/// The addresses of emulators for one more scene, which may play beside another. An emulator keeps every version of every
+/// row in memory, and in the end does nothing but look for more. So there are new ones after some scenes, and
+/// those of before stay for whoever plays there still.
+pub(crate) fn for_a_scene() -> Vec<String> {
+    static STAGES: Mutex<(usize, VecDeque<Vec<Emulator>>)> = Mutex::new((0, VecDeque::new()));
+    if let Some(address) = named() {
+        return vec![address];
+    }
+    let mut held = STAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let (scenes, stages) = &mut *held;
+    if scenes.is_multiple_of(SCENES) {
+        stages.truncate(1);
+        let flavours = [Flavour::Datastore, Flavour::FirestoreMode];
+        stages.push_front(thread::scope(|threads| {
+            let starting = flavours.map(|flavour| threads.spawn(move || Emulator::start(flavour)));
+            starting.into_iter().filter_map(|start| start.join().unwrap()).collect()
+        }));
+    }
+    *scenes += 1;
+    stages[0].iter().map(Emulator::address).collect()
+}
+
 impl Emulator {
     /// Starts an emulator. Without `gcloud`, says why the test is skipped.
     pub(crate) fn start(flavour: Flavour) -> Option<Self> {
@@ -102,7 +129,7 @@ impl Emulator {
         while !self.is_well() {
             let log = || std::fs::read_to_string(folder(self.port).join("log")).unwrap_or_default();
             assert!(SystemClock.now() < limit, "the {:?} emulator did not start:\n{}", self.flavour, log());
-            std::thread::sleep(START_POLL);
+            thread::sleep(START_POLL);
         }
     }
 

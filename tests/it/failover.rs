@@ -72,10 +72,7 @@ pub(crate) fn play<Way: Debug + Sync>(ways: &[Way], scenario: impl Fn(&Way) + Sy
 
 #[cfg(feature = "datastore")]
 pub(crate) fn emulators() -> Vec<Place> {
-    use crate::emulator::{Flavour, shared};
-    let addresses: BTreeSet<_> =
-        [Flavour::Datastore, Flavour::FirestoreMode].into_iter().filter_map(shared).collect();
-    addresses.into_iter().map(Place::Emulator).collect()
+    crate::emulator::for_a_scene().into_iter().map(Place::Emulator).collect()
 }
 
 #[cfg(not(feature = "datastore"))]

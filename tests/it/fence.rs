@@ -132,7 +132,7 @@ mod sqlite {
 #[cfg(feature = "datastore")]
 mod datastore {
     use std::collections::HashMap;
-    use std::sync::atomic::Ordering::Relaxed;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use tenure::stores::datastore::{Datastore, MOST_FENCED, Options, v1};
     use tenure::stores::{Key, Kind, Query};
@@ -141,6 +141,8 @@ mod datastore {
 
     use super::*;
     use crate::emulator::{Flavour, shared};
+    use crate::instance::eventually;
+    use crate::proxy::{Mood, Proxy};
 
     const PATIENCE: Duration = Duration::from_secs(30);
     /// What a leader writes at least.
@@ -148,10 +150,10 @@ mod datastore {
     /// How often the role changes hands.
     const ROUNDS: usize = 3;
     /// How many go on to write for who led before.
-    const WRITERS: usize = 3;
+    const WRITERS: usize = 12;
 
     /// A cluster that nobody used before, on each emulator.
-    fn each() -> impl Iterator<Item = (String, [Arc<Datastore>; 2])> {
+    fn each() -> impl Iterator<Item = (Options, [Arc<Datastore>; 2])> {
         let flavours = [Flavour::Datastore, Flavour::FirestoreMode, Flavour::Firestore].into_iter();
         flavours.filter_map(shared).map(|address| {
             let options = Options {
@@ -163,7 +165,7 @@ mod datastore {
                 deadline: PATIENCE,
             };
             let stores = [(); 2].map(|()| Arc::new(Datastore::open(options.clone()).unwrap()));
-            (options.cluster, stores)
+            (options, stores)
         })
     }
 
@@ -220,29 +222,39 @@ mod datastore {
         store.read(query).await.unwrap().rows[0].fields["term"].as_u64().unwrap()
     }
 
+    /// Writes on and on for a leader, until it is refused or nobody answers any more.
+    async fn insist(store: Arc<Datastore>, cluster: String, fence: Fence, written: Arc<AtomicUsize>) {
+        while let Ok(_) | Err(FenceError::Untried(_)) =
+            store.fence(&fence, vec![mark(&cluster, &fence)]).await
+        {
+            written.fetch_add(1, Relaxed);
+        }
+    }
+
     #[tokio::test]
-    async fn a_write_that_races_with_the_end_of_its_term_comes_before_it_or_is_refused() {
-        for (cluster, [one, two]) in each() {
+    async fn a_write_that_was_sent_before_the_next_term_and_arrives_after_it_began_is_refused() {
+        for (options, [one, two]) in each() {
+            // What the writers send is held up on its way, wherever between look and commit they are.
+            let network = Proxy::new(options.emulator.as_deref().unwrap());
+            let behind = Options { emulator: Some(network.address.clone()), ..options.clone() };
             let first = start_brief("one", Flaky::new(one.clone(), 1, Weather::FAIR)).await;
             let second = start_brief("two", Flaky::new(two.clone(), 1, Weather::FAIR)).await;
             for _ in 0..ROUNDS {
                 let leadership = in_time("the first leads", first.lead("indexer")).await.unwrap();
-                let mut late = JoinSet::new();
+                let (mut late, written) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
                 for _ in 0..WRITERS {
-                    let (store, fence, cluster) = (one.clone(), leadership.fence().clone(), cluster.clone());
-                    late.spawn(async move {
-                        loop {
-                            match store.fence(&fence, vec![mark(&cluster, &fence)]).await {
-                                Ok(_) | Err(FenceError::Untried(_)) => {}
-                                Err(FenceError::Passed { .. }) => return,
-                                Err(error) => panic!("{error}"),
-                            }
-                        }
-                    });
+                    let store = Arc::new(Datastore::open(behind.clone()).unwrap());
+                    let (cluster, fence) = (options.cluster.clone(), leadership.fence().clone());
+                    late.spawn(insist(store, cluster, fence, written.clone()));
                 }
+                eventually("they write", async || written.load(Relaxed) > 2 * WRITERS).await;
+                network.turn(Mood::Silent);
                 drop(leadership);
                 let leadership = in_time("the second leads", second.lead("indexer")).await.unwrap();
-                two.fence(leadership.fence(), vec![mark(&cluster, leadership.fence())]).await.unwrap();
+                two.fence(leadership.fence(), vec![mark(&options.cluster, leadership.fence())])
+                    .await
+                    .unwrap();
+                network.turn(Mood::Fair);
                 in_time("the late ones end", late.join_all()).await;
                 assert_eq!(marked(&two).await, leadership.term().0, "{}", two.describe());
                 in_time("release", leadership.release()).await;

@@ -84,14 +84,17 @@ impl Fleet {
     pub(crate) fn of(failover: &str, jobs: &str) -> Self {
         let folder = Folder::new();
         let config = folder.0.join("tenure.toml");
-        let jobs = jobs.replace("$PWD", folder.0.to_str().unwrap());
-        let text = format!("failover = \"{failover}\"\ncluster = \"fleet\"\n{jobs}");
-        std::fs::write(&config, text).unwrap();
+        std::fs::write(&config, text_of(&folder, failover, jobs)).unwrap();
         let env = vec![
             ("TENURE_STORE".to_owned(), "sqlite".to_owned()),
             ("TENURE_PATH".to_owned(), folder.0.join("tenure.db").display().to_string()),
         ];
         Self { folder, config, env, lines: Arc::default(), born: 0, nodes: Vec::new() }
+    }
+
+    /// Other jobs from now on, for whoever reads the file again.
+    pub(crate) fn rewrite(&self, failover: &str, jobs: &str) {
+        std::fs::write(&self.config, text_of(&self.folder, failover, jobs)).unwrap();
     }
 
     /// The same on a Datastore emulator, in a cluster of its own.
@@ -260,6 +263,11 @@ impl Fleet {
         let index = self.nodes.iter().position(|node| node.name == process).unwrap();
         self.nodes.remove(index)
     }
+}
+
+fn text_of(folder: &Folder, failover: &str, jobs: &str) -> String {
+    let jobs = jobs.replace("$PWD", folder.0.to_str().unwrap());
+    format!("failover = \"{failover}\"\ncluster = \"fleet\"\n{jobs}")
 }
 
 /// Stops a process in its tracks, though not in the middle of a write to an `SQLite` file: it would keep

@@ -94,7 +94,13 @@ fn any_file_is_a_configuration_or_is_explained() {
         let text = mangled(sample, 5, &mut random);
         let read = |_: &Path| -> io::Result<String> { Ok(text.clone()) };
         let flags = BTreeMap::new();
-        let answer = Config::load(&Surroundings { flags: &flags, env: &|_| None, read: &read, warden: None });
+        let answer = Config::load(&Surroundings {
+            flags: &flags,
+            env: &|_| None,
+            variables: &[],
+            read: &read,
+            warden: None,
+        });
         if let Err(error) = answer {
             assert!(!error.problems.is_empty());
             for problem in &error.problems {

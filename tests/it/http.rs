@@ -1,6 +1,5 @@
 //! What an instance shows over HTTP, to friends and to others.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenure::handle::Handle;
-use tenure::http::{self, App};
+use tenure::http::{self, App, Listed};
 use tenure::instance::Instance;
 use tenure::jobs::preacher::Preacher;
 use tenure::lease::{About, Balance, Timing};
@@ -21,7 +20,7 @@ use tenure::stores::memory::Memory;
 use tenure::time::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -94,7 +93,11 @@ impl Server {
             stage: "test".into(),
             cluster: "tests".into(),
             store: place,
-            jobs: names.into_iter().map(|name| (name, Arc::clone(&schedule))).collect::<BTreeMap<_, _>>(),
+            listed: watch::channel(Listed {
+                jobs: names.into_iter().map(|name| (name, Arc::clone(&schedule))).collect(),
+                fingerprint: "0123".into(),
+            })
+            .1,
             clock,
         };
         let (close, closed) = oneshot::channel::<()>();
@@ -402,4 +405,21 @@ async fn the_end_does_not_wait_for_idle_clients() {
     server.close.take().unwrap().send(()).unwrap();
     timeout(PATIENCE, server.http.join_next()).await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_name_that_a_stranger_could_own_is_not_answered() {
+    let server = Server::leading(&["preach"]).await;
+    let status = async |host: &str| {
+        let request = format!("GET /api/v1/status HTTP/1.1\r\n{host}connection: close\r\n\r\n");
+        server.raw(request.as_bytes()).await.status
+    };
+    for host in
+        ["127.0.0.1:3000", "[::1]:3000", "localhost", "localhost.:80", "a.localhost", "tenure-1", "10.1.2.3"]
+    {
+        assert_eq!(status(&format!("host: {host}\r\n")).await, 200, "{host}");
+    }
+    for host in ["evil.example", "127.0.0.1.evil.example:3000", "localhost.evil.example"] {
+        assert_eq!(status(&format!("host: {host}\r\n")).await, 421, "{host}");
+    }
 }

@@ -60,3 +60,25 @@ async fn two_instances_with_two_jobs_end_up_leading_one_each() {
     second.tell(Input::Drain).await;
     second.stopped().await;
 }
+
+#[tokio::test]
+async fn who_does_not_know_a_job_never_leads_it() {
+    let (store, clock) = (Arc::new(Memory::new()), Arc::new(SystemClock));
+    let (mut one, mut two) = (JoinSet::new(), JoinSet::new());
+    let (first, reviser) = instance("one", 1, 2).start_revisable(store.clone(), clock.clone(), &mut one);
+    eventually("the first leads both", async || led(&first).await == 2).await;
+    let second = instance("two", 2, 1).start(store.clone(), clock.clone(), &mut two);
+    eventually("they know each other", async || !second.snapshot().await.unwrap().members.is_empty()).await;
+    // The first knows one job that the second does not, then the other way round, then both.
+    reviser.revise(instance("one", 1, 0).jobs).await;
+    eventually("the second leads what it knows", async || led(&second).await == 1).await;
+    assert_eq!(led(&first).await, 0);
+    let snapshot = first.snapshot().await.unwrap();
+    assert!(snapshot.seats.is_empty(), "{snapshot:?}");
+    reviser.revise(instance("one", 1, 2).jobs).await;
+    eventually("the first leads what only it knows", async || led(&first).await == 1).await;
+    first.tell(Input::Drain).await;
+    first.stopped().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(led(&second).await, 1);
+}

@@ -6,13 +6,14 @@ use tenure::commands::history::history;
 use tenure::commands::lookup::LookupError;
 use tenure::commands::next::next;
 use tenure::commands::nodes::nodes;
+use tenure::commands::status::status;
 use tenure::commands::why::why;
 use tenure::machine::{Incarnation, JobName, RunId, Term};
 use tenure::rows::{Cursor, Entry, Fate, Lease, Run, RunState, encode};
 use tenure::schedulers::{Every, Schedule};
 use tenure::stores::memory::Memory;
 use tenure::stores::{Change, Fields, Key, Kind, Store, Version};
-use tenure::time::Wall;
+use tenure::time::{SystemClock, Wall};
 
 fn job(name: &str) -> JobName {
     JobName::new(name).unwrap()
@@ -118,4 +119,17 @@ async fn a_job_that_is_not_there_is_guessed_at() {
 #[tokio::test]
 async fn an_instance_that_has_no_row_is_not_listed() {
     assert_eq!(nodes(&scene().await).await.unwrap().nodes.len(), 0);
+}
+
+#[tokio::test]
+async fn a_job_that_is_held_is_said_to_wait_for_an_answer() {
+    let store = Memory::new();
+    let row = Lease { term: Term(4), cursor: Some(cursor(6, RunState::Started)), ..Lease::unborn() };
+    put(&store, Key::new(Kind::Lease, "bill"), encode(&row)).await;
+    let told = why(&store, &job("bill"), at(9)).await.unwrap().to_string();
+    assert!(told.contains("the job waits for an answer: tenure jobs ack bill"), "{told}");
+    let table = history(&store, &job("bill"), None, 1).await.unwrap().to_string();
+    assert!(table.contains("held") && !table.contains("started"), "{table}");
+    let status = status(&store, "tests", &SystemClock).await.unwrap().to_string();
+    assert!(status.lines().any(|line| line.ends_with("held")), "{status}");
 }

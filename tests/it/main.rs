@@ -42,9 +42,11 @@ mod looks;
 mod model;
 mod mutants;
 mod orders;
+mod plan;
 mod prove;
 #[cfg(feature = "datastore")]
 mod proxy;
+mod reload;
 mod scale;
 mod sim;
 mod sqlite;

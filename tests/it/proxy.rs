@@ -129,6 +129,10 @@ impl Proxy {
         for connection in weather.connections.iter().filter_map(Weak::upgrade) {
             connection.send_replace(mood);
         }
+        if matches!(mood, Mood::Cut | Mood::Reset) {
+            // Whoever is to end does so, whatever mood comes next.
+            weather.connections.clear();
+        }
     }
 
     /// Gives the connections to come a temper, which `seed` draws.

@@ -186,3 +186,17 @@ fn too_few_files_are_told_of_once_and_end_no_leadership() {
     assert!(count(&lines, "http.refused") <= 2, "{}", count(&lines, "http.refused"));
     assert_eq!(count(&lines, "instance.lapsed"), 0);
 }
+
+#[test]
+fn too_few_files_at_the_start_are_refused_whatever_would_have_failed_first() {
+    for most in [5, 7, 10, 14, 31] {
+        let folder = Folder::new();
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_tenure");
+        let line = format!("ulimit -n {most}; exec timeout 60 {program} run --port 0 --path tenure.db");
+        let output = command.args(["-c", &line]).current_dir(&folder.0).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{most}: {told}");
+        assert!(told.contains(&format!("may open {most} files and needs 32: raise the limit")), "{told}");
+    }
+}

@@ -19,7 +19,7 @@ impl Ring {
 
     /// The next number, on record.
     pub(super) fn number_after_all(&mut self, out: Out<'_>) -> u64 {
-        let num = self.own.stable.counter + 1;
+        let num = self.own.stable.counter.saturating_add(1);
         self.see(num, out);
         num
     }

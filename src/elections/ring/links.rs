@@ -68,7 +68,8 @@ impl Links {
     }
 
     fn is_fresh(&self, node: NodeId, now: Instant) -> bool {
-        now.since(self.heard[node.index()]) <= self.fresh
+        // A view may name a node that nobody has configured.
+        self.heard.get(node.index()).is_some_and(|heard| now.since(*heard) <= self.fresh)
     }
 
     /// Who hears this node and is heard by it, and hears `to`, if `to` does not hear this node.

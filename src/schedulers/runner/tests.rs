@@ -13,6 +13,7 @@ use crate::time::SystemClock;
 async fn started(left: Duration) -> (usize, bool) {
     let (handle, mut desk) = connect();
     let (_tell, signals) = mpsc::unbounded_channel();
+    let (_revise, revisions) = mpsc::channel(1);
     let (history, _news) = mpsc::channel(1);
     let job = Job {
         name: JobName::new("job").unwrap(),
@@ -31,7 +32,7 @@ async fn started(left: Duration) -> (usize, bool) {
     };
     let clock = Arc::new(SystemClock);
     desk.life.send_replace(Some(Life { incarnation: Incarnation(1), horizon: clock.now() + left }));
-    let mut runner = Runner::new(duties, handle, signals, clock);
+    let mut runner = Runner::new(duties, handle, signals, revisions, clock);
     runner.lead(&name, Term(1), &Lease::unborn());
     let launch = runner.agenda.fall_due(runner.now()).remove(0);
     runner.granted(name, launch.cursor.run, Term(1));

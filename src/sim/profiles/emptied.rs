@@ -12,7 +12,7 @@ pub(super) const PROFILE: Profile = Profile {
     about: "a store that counts as durable loses everything, and people start the instances again",
     outside: Some(Outside {
         assumption: "a store that counts as durable keeps its rows",
-        costs: &[Article::TermsRise, Article::Once, Article::InOrder, Article::Fenced, Article::SameStore],
+        costs: &[Article::TermsRise, Article::Once, Article::InOrder, Article::Fenced],
     }),
     draw,
 };

@@ -17,6 +17,9 @@ use crate::time::Wall;
 
 type Properties = HashMap<String, v1::Value>;
 
+/// What histories stand below.
+const HISTORY: &str = "History";
+
 /// Where keys without a path of their own begin.
 pub(super) fn partition(options: &Options) -> v1::PartitionId {
     v1::PartitionId {
@@ -28,19 +31,19 @@ pub(super) fn partition(options: &Options) -> v1::PartitionId {
 
 /// A row's key.
 pub(super) fn key(options: &Options, key: &Key) -> v1::Key {
-    within(options, vec![cluster(options), step(key.kind, &key.id)])
+    within(options, vec![root(options, key.kind), step(key.kind.as_str(), &key.id)])
 }
 
 /// The query for all rows of a kind.
 pub(super) fn all_of(options: &Options, kind: Kind) -> v1::Query {
-    query(kind, vec![filter(Operator::HasAncestor, within(options, vec![cluster(options)]))])
+    query(kind, vec![filter(Operator::HasAncestor, within(options, vec![root(options, kind)]))])
 }
 
 /// The query for the first rows of a part of a kind. They come in the order of their keys.
 pub(super) fn part_of(options: &Options, range: &Range) -> v1::Query {
     let end = |id: &str| key(options, &Key::new(range.kind, id));
     let filters = vec![
-        filter(Operator::HasAncestor, within(options, vec![cluster(options)])),
+        filter(Operator::HasAncestor, within(options, vec![root(options, range.kind)])),
         filter(Operator::GreaterThanOrEqual, end(&range.from)),
         filter(Operator::LessThan, end(&range.to)),
     ];
@@ -74,7 +77,7 @@ pub(super) fn row(options: &Options, found: v1::EntityResult, read_at: Option<Ti
     let kinds = [Kind::Cluster, Kind::Member, Kind::Lease, Kind::Run, Kind::Probe];
     let kind = kinds.into_iter().find(|kind| kind.as_str() == below.kind)?;
     let stamps = read_at.zip(found.update_time).filter(|_| options.emulator.is_none());
-    (above == cluster(options)).then(|| Row {
+    (above == root(options, kind)).then(|| Row {
         key: Key::new(kind, id),
         version: Version(u64::try_from(found.version).unwrap_or_default()),
         age: stamps.map(|(read, updated)| wall(&read).since(wall(&updated))),
@@ -91,12 +94,13 @@ fn within(options: &Options, path: Vec<PathElement>) -> v1::Key {
     v1::Key { partition_id: Some(partition(options)), path }
 }
 
-fn cluster(options: &Options) -> PathElement {
-    step(Kind::Cluster, &options.cluster)
+/// What a row stands below.
+fn root(options: &Options, kind: Kind) -> PathElement {
+    step(if kind == Kind::Run { HISTORY } else { Kind::Cluster.as_str() }, &options.cluster)
 }
 
-fn step(kind: Kind, name: &str) -> PathElement {
-    PathElement { kind: kind.as_str().to_owned(), id_type: Some(IdType::Name(name.to_owned())) }
+fn step(kind: &str, name: &str) -> PathElement {
+    PathElement { kind: kind.to_owned(), id_type: Some(IdType::Name(name.to_owned())) }
 }
 
 fn wall(stamp: &Timestamp) -> Wall {
@@ -250,7 +254,7 @@ mod tests {
             |key| key.path[0].id_type = Some(IdType::Name("green".to_owned())),
             |key| key.path[1].id_type = Some(IdType::Id(7)),
             |key| key.path[1].kind = "Invoice".to_owned(),
-            |key| key.path.push(step(Kind::Lease, "below a lease")),
+            |key| key.path.push(step(Kind::Lease.as_str(), "below a lease")),
         ];
         for edit in foreign {
             let mut key = ours.clone();

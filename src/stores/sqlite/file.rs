@@ -13,7 +13,7 @@ use rusqlite::{
 };
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, too_few_files};
 use crate::fence::{Fence, FenceError};
 use crate::stores::{
     Change, Fields, Key, Kind, Outcome, Query, Range, Row, Snapshot, StoreError, UNREADABLE, Version,
@@ -365,6 +365,9 @@ fn explain(path: &Path, fault: Fault) -> StoreError {
 }
 
 fn forbidden(path: &Path, why: &str) -> StoreError {
+    if let Some(why) = too_few_files() {
+        return StoreError::Denied(format!("{} cannot be opened: {why}", path.display()));
+    }
     StoreError::Denied(format!(
         "{} cannot be opened for writing ({why}): give this user access to the file and to its directory",
         path.display()

@@ -1,6 +1,6 @@
 //! Where the file is: its directory's lock, and whether it still is the same file.
 
-use std::fs::{File, metadata};
+use std::fs::{File, metadata, read_dir};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock, fstatfs};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::stores::StoreError;
 use crate::time::{Clock, Instant, SystemClock};
 
 /// How often a directory that another process is just locking is tried again.
 const RETRY: Duration = Duration::from_millis(5);
+
+/// How many files an open store takes, and its queries for a moment.
+const FILES: u64 = 8;
 
 /// The kernel's numbers for NFS, SMB (three of them), Ceph and AFS.
 const REMOTE_DISKS: [u64; 6] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x00c3_6400, 0x5346_414f];
@@ -41,6 +45,9 @@ impl Place {
         let parent = real.parent().unwrap_or(&real);
         let directory = File::open(parent).map_err(|error| {
             let parent = parent.display();
+            if let Some(why) = too_few_files() {
+                return StoreError::Denied(format!("{parent} cannot be read: {why}"));
+            }
             StoreError::Denied(format!("{parent} cannot be read ({error}): let this user read it"))
         })?;
         if fstatfs(&directory)
@@ -143,6 +150,17 @@ fn resolve(named: &Path) -> Result<PathBuf, StoreError> {
         } else {
             format!("{path} cannot be reached ({error}): give this user access to it")
         })
+    })
+}
+
+/// That this process may open too few files, and what to do about it, if that is so.
+pub(super) fn too_few_files() -> Option<String> {
+    let most = getrlimit(Resource::Nofile).current?;
+    let open = read_dir("/proc/self/fd").map_or(most, |files| u64::try_from(files.count()).unwrap_or(most));
+    (open + FILES > most).then(|| {
+        format!(
+            "this process may open {most} files and needs more: raise the limit (ulimit -n, LimitNOFILE=)"
+        )
     })
 }
 

@@ -168,7 +168,7 @@ fn on_a_slow_network_jobs_go_on() {
 fn a_network_that_misbehaves_in_every_way_by_turns_breaks_no_law() {
     in_moods(&[Mood::Fair], |store, _| {
         let mut networked = Networked::begin(store, BRISK, 3);
-        let temper = Temper { calm: 20 << 10, longest: BRISK };
+        let temper = Temper { calm: 4 << 10, longest: BRISK };
         for (seed, proxy) in (1..).zip(&networked.proxies) {
             proxy.infuriate(seed, temper);
             // Only connections to come have a temper.
