@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::elections::{Envelope, NodeId};
 
@@ -13,6 +14,8 @@ pub(super) const LARGEST_FRAME: usize = 64 * 1024;
 pub(super) const PATH: &str = "/peer/{election}/{nodes}/{from}";
 /// Longest id of a message that is taken.
 const LONGEST_ID: usize = 64;
+/// No counter and no incarnation comes near it.
+const LARGEST_NUMBER: u64 = 1 << 53;
 
 /// A message, and which one made its sender say it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,7 +48,11 @@ pub(super) fn path(election: &str, nodes: u16, from: NodeId) -> String {
 
 /// The message in a text that `from` sent to `me`.
 pub(super) fn open<M: DeserializeOwned>(text: &str, from: NodeId, me: NodeId) -> Result<Frame<M>, Refusal> {
-    let frame: Frame<M> = serde_json::from_str(text).map_err(|_| Refusal::Garbage)?;
+    let value: Value = serde_json::from_str(text).map_err(|_| Refusal::Garbage)?;
+    if !counts_on(&value) {
+        return Err(Refusal::Garbage);
+    }
+    let frame: Frame<M> = serde_json::from_value(value).map_err(|_| Refusal::Garbage)?;
     let ids = [Some(&frame.id), frame.cause.as_ref()];
     if ids.into_iter().flatten().any(|id| id.len() > LONGEST_ID) {
         return Err(Refusal::Garbage);
@@ -54,6 +61,16 @@ pub(super) fn open<M: DeserializeOwned>(text: &str, from: NodeId, me: NodeId) ->
         return Err(Refusal::Misaddressed);
     }
     Ok(frame)
+}
+
+/// Whether a machine can go on counting from each number in it.
+fn counts_on(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_u64().is_some_and(|number| number < LARGEST_NUMBER),
+        Value::Array(values) => values.iter().all(counts_on),
+        Value::Object(fields) => fields.values().all(counts_on),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -371,6 +371,27 @@ fn garbage_and_strangers_are_refused_once_told_and_do_no_harm() {
 }
 
 #[test]
+fn no_word_of_a_peer_kills_a_node() {
+    let mut lab = Laboratory::new(&[0; 2], "300ms", &[]);
+    lab.start("ring", 0);
+    lab.wait_for(0, &[0]);
+    let (node, id) = (lab.address(0), json!({"num": 9, "closer": 1, "incarnation": 5}));
+    let ticket = json!({"incarnation": 1, "number": 1});
+    let crew = json!({"id": id, "leader": 9999, "deputy": 0, "members": [0, 8888, 9999]});
+    let elect = json!({"num": u64::MAX, "origin": 1, "visited": [[1, 5]]});
+    for message in
+        [json!({"Stale": {"crew": crew}}), json!({"Hop": {"ticket": ticket, "token": {"Elect": elect}}})]
+    {
+        let envelope = json!({"from": 1, "incarnation": 5, "to": 0, "message": message});
+        let frame = text(&json!({"id": "x", "cause": null, "envelope": envelope}).to_string());
+        // The garbage after it makes the node hang up.
+        assert_eq!(call(&node, "/peer/ring/2/1", &[frame, text("{")].concat()), "101");
+        lab.wait_for(0, &[0]);
+    }
+    assert_eq!(view(&node)["incarnation"], 1);
+}
+
+#[test]
 fn a_node_takes_no_more_calls_than_it_has_room_for() {
     let mut lab = Laboratory::new(&[0; 2], "300ms", &[]);
     (0..2).for_each(|node| lab.start("bully", node));
