@@ -13,14 +13,15 @@ use tenure::lab::LabError;
 use tenure::lab::controller::{self, Controller};
 use tenure::lab::members::Members;
 use tenure::lab::node::{self, Node};
+use tenure::lab::replay::{self, Replay};
 use tenure::log::{self, Destination, Filter, Format, Style};
 use tenure::sim::elections::Algorithm;
 use tenure::time::SystemClock;
 
-use super::{MYSELF, wait};
+use super::{MYSELF, print, wait};
 
-/// Where a controller is if nobody says otherwise.
-const CONTROLLER: &str = "127.0.0.1:8005";
+/// Where a controller is if nobody says otherwise: where two generations of such programs were.
+const CONTROLLER: [&str; 2] = ["127.0.0.1:8005", "127.0.0.1:4711"];
 const CONTROLLER_URL: &str = "http://127.0.0.1:8005";
 
 #[derive(Debug, Args)]
@@ -54,6 +55,10 @@ pub(crate) enum Lab {
     Kill(OneNode),
     /// Kill a node if it runs, and start it again
     Restart(OneNode),
+    /// Print all that happened, a JSON object a line
+    Export(Export),
+    /// Show the page over what was exported
+    Replay(Story),
 }
 
 #[derive(Debug, Args)]
@@ -63,8 +68,31 @@ pub(crate) struct Start {
     election: Algorithm,
     #[command(flatten)]
     common: Common,
+    /// Where the page is; may be given again
+    #[arg(long, value_name = "IP:PORT", default_values = CONTROLLER)]
+    listen: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The members' file that it was started with
+    #[arg(long, value_name = "FILE", required_unless_present = "state")]
+    members: Option<PathBuf>,
+    /// The folder that it was started with, if one was given
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Which start of it, counted from 1; the last one if not given
+    #[arg(long, value_name = "N")]
+    run: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Story {
+    /// What was exported
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
     /// Where the page is
-    #[arg(long, value_name = "IP:PORT", default_value = CONTROLLER)]
+    #[arg(long, value_name = "IP:PORT", default_value = CONTROLLER[0])]
     listen: SocketAddr,
 }
 
@@ -137,6 +165,11 @@ impl Lab {
             Self::Stop(way) => wait(async { Ok(controller::stop(&way.controller).await?) }),
             Self::Kill(one) => one.order("kill"),
             Self::Restart(one) => one.order("restart"),
+            Self::Export(export) => export.run(),
+            Self::Replay(Story { file, listen }) => {
+                start_log(&Filter::new("info").map_err(Failure::Other)?);
+                wait(async { Ok(Replay::load(&file)?.run(listen).await?) })
+            }
         }
     }
 }
@@ -144,6 +177,15 @@ impl Lab {
 impl OneNode {
     fn order(&self, order: &str) -> Result<(), Failure> {
         wait(async { Ok(controller::order(&self.way.controller, &self.node, order).await?) })
+    }
+}
+
+impl Export {
+    fn run(self) -> Result<(), Failure> {
+        let members = self.members.unwrap_or_default();
+        let mut text = replay::export(&folder(self.state, &members), self.run)?.join("\n");
+        text.push('\n');
+        print(&text)
     }
 }
 
@@ -165,26 +207,36 @@ impl Start {
         arguments.extend(given.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
         arguments.extend(common.patient.then(|| "--patient".to_owned()));
         let program = PathBuf::from(MYSELF);
-        wait(async { Ok(Controller { election, members, listen, program, arguments }.run().await?) })
+        let state = common.state();
+        wait(async { Ok(Controller { election, members, listen, state, program, arguments }.run().await?) })
     }
 }
 
 impl Common {
     fn state(&self) -> PathBuf {
-        self.state.clone().unwrap_or_else(|| {
-            let mut name = self.members.clone().into_os_string();
-            name.push(".state");
-            name.into()
-        })
+        folder(self.state.clone(), &self.members)
     }
 
     fn start_log(&self) {
-        let style = Style {
-            format: Format::Json,
-            application: "tenure".to_owned(),
-            environment: "laboratory".to_owned(),
-            colour: false,
-        };
-        log::init(style, &self.log, Arc::new(SystemClock), Destination::Stdout);
+        start_log(&self.log);
     }
+}
+
+/// The folder for what nodes and controller keep.
+fn folder(given: Option<PathBuf>, members: &Path) -> PathBuf {
+    given.unwrap_or_else(|| {
+        let mut name = members.as_os_str().to_owned();
+        name.push(".state");
+        name.into()
+    })
+}
+
+fn start_log(filter: &Filter) {
+    let style = Style {
+        format: Format::Json,
+        application: "tenure".to_owned(),
+        environment: "laboratory".to_owned(),
+        colour: false,
+    };
+    log::init(style, filter, Arc::new(SystemClock), Destination::Stdout);
 }

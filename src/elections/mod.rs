@@ -147,7 +147,8 @@ pub struct Envelope<M> {
 }
 
 /// What is worth a line in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Note {
     /// It was started, and this is its incarnation.
     Started(u64),

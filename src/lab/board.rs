@@ -1,53 +1,53 @@
-//! What the controller knows: the last word of each node, and which links a person has broken.
+//! What the records come to: the last word of each node, which links are broken, which promises hold.
+//!
+//! It is a fold over the records and nothing else, so that a story that is replayed looks as it did.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::crew::State;
-use super::members::{Member, Members};
-use super::port::Blocked;
-use super::report::{INTERVAL, Report};
-use super::story::clock;
+use super::promises::{Promises, ShownPromise};
+use super::record::{Record, Seat, Sight, Way, What};
+use super::tally::{ShownTally, Tally};
 use crate::elections::NodeId;
-use crate::time::{Instant, Wall};
-
-/// Lines on a card.
-const MOST_LINES: usize = 200;
-/// Longest line on a card.
-const LONGEST_LINE: usize = 200;
-/// A node that has not reported for so long is silent.
-const SILENCE: Duration = INTERVAL.saturating_mul(3);
 
 /// What is known of all nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Board {
-    election: &'static str,
-    members: Members,
+    election: String,
     cards: Vec<Card>,
     blocked: BTreeSet<Way>,
+    promises: Promises,
+    tally: Tally,
+    last: u64,
+    at_us: i64,
 }
 
-#[derive(Debug, Default)]
-struct Card {
-    last: Option<(Report, Instant, Wall)>,
-    lines: VecDeque<String>,
+/// What is known of one node.
+#[derive(Clone, Debug)]
+pub(super) struct Card {
+    pub(super) seat: Seat,
+    pub(super) state: State,
+    /// It has reported of late.
+    pub(super) heard: bool,
+    /// What it showed last.
+    pub(super) sight: Option<Sight>,
+    /// When it was heard last.
+    at_us: Option<i64>,
 }
 
-/// From one node to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Way {
-    from: NodeId,
-    to: NodeId,
-}
-
-/// Everything that the page shows.
+/// Everything that the page shows but the records.
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
-    election: &'static str,
+    election: String,
+    /// The last record of it, and when that was.
+    at: u64,
+    at_us: i64,
     nodes: Vec<ShownNode>,
     blocked: BTreeSet<Way>,
+    promises: Vec<ShownPromise>,
+    tally: ShownTally,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,105 +57,115 @@ struct ShownNode {
     addr: String,
     value: u64,
     state: State,
-    /// It has reported of late.
     heard: bool,
     coordinator: Option<String>,
     groupid: Option<String>,
     status: Option<String>,
-    date: Option<String>,
+    /// When it was heard last, in microseconds since 1970.
+    date: Option<i64>,
     leads: bool,
     deputy: bool,
-    lines: Vec<String>,
+}
+
+impl Card {
+    fn new(seat: Seat) -> Self {
+        Self { seat, state: State::Elsewhere, heard: false, sight: None, at_us: None }
+    }
+
+    /// What it shows, if it is up as far as anybody knows.
+    pub(super) fn live(&self) -> Option<&Sight> {
+        let up = self.heard && matches!(self.state, State::Running | State::Elsewhere);
+        self.sight.as_ref().filter(|_| up)
+    }
 }
 
 impl Board {
-    pub(super) fn new(election: &'static str, members: Members) -> Self {
-        let cards = members.iter().map(|_| Card::default()).collect();
-        Self { election, members, cards, blocked: BTreeSet::new() }
+    /// One more thing has happened.
+    pub(super) fn take(&mut self, record: &Record) {
+        self.promises.wait(record.at_us);
+        match &record.what {
+            What::Began { election, seats } => {
+                let cards = seats.iter().cloned().map(Card::new).collect();
+                let promises = Promises::of(election);
+                *self = Self { election: election.clone(), cards, promises, ..Self::default() };
+            }
+            What::Process { node, state } => self.change(*node, |card| {
+                card.state = *state;
+                card.heard &= *state != State::Gone;
+            }),
+            What::Silent { node } => self.change(*node, |card| card.heard = false),
+            What::Shows(sight) => self.change(sight.node, |card| {
+                card.heard = true;
+                card.sight = Some(sight.clone());
+                card.at_us = Some(record.at_us);
+            }),
+            What::Blocked { ways } => self.blocked.clone_from(ways),
+            What::Told { .. } | What::Missed { .. } | What::Ordered { .. } => {}
+        }
+        self.tally.take(record);
+        self.promises.take(record, &self.cards);
+        (self.last, self.at_us) = (record.number, record.at_us);
     }
 
-    /// A node has reported. What it must not do; none if it is none of these.
-    pub(super) fn take(&mut self, mut report: Report, now: Instant, wall: Wall) -> Option<Blocked> {
-        if report.election != self.election {
-            return None;
-        }
-        let node = report.node;
-        let card = self.cards.get_mut(node.index())?;
-        for mut line in report.lines.drain(..) {
-            line.truncate(line.floor_char_boundary(LONGEST_LINE));
-            card.lines.push_back(line);
-        }
-        card.lines.drain(..card.lines.len().saturating_sub(MOST_LINES));
-        card.last = Some((report, now, wall));
-        Some(Blocked {
-            to: self.blocked.iter().filter(|way| way.from == node).map(|way| way.to).collect(),
-            from: self.blocked.iter().filter(|way| way.to == node).map(|way| way.from).collect(),
-        })
-    }
-
-    /// From now on these ways are blocked and no others; false if one of them does not exist.
-    pub(super) fn block(&mut self, ways: BTreeSet<Way>) -> bool {
-        let count = self.members.count();
-        let exists = |way: &Way| way.from != way.to && way.from.0 < count && way.to.0 < count;
-        let all = ways.iter().all(exists);
-        if all {
-            self.blocked = ways;
-        }
-        all
-    }
-
-    /// Something was done to a node.
-    pub(super) fn tell(&mut self, node: NodeId, line: &str, wall: Wall) {
+    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Card)) {
         if let Some(card) = self.cards.get_mut(node.index()) {
-            card.lines.push_back(format!("{}  {line}", clock(wall)));
+            change(card);
         }
     }
 
-    /// Forgets the last word of a node that is gone.
-    pub(super) fn forget(&mut self, node: NodeId) {
-        if let Some(card) = self.cards.get_mut(node.index()) {
-            card.last = None;
-        }
+    /// A node was heard and shows what it showed before, which is not worth a record.
+    pub(super) fn hear(&mut self, node: NodeId, at_us: i64) {
+        self.change(node, |card| card.at_us = Some(at_us));
+    }
+
+    pub(super) fn card(&self, node: NodeId) -> Option<&Card> {
+        self.cards.get(node.index())
+    }
+
+    pub(super) fn blocked(&self) -> &BTreeSet<Way> {
+        &self.blocked
     }
 
     /// Those who lead by their own last word.
-    pub(super) fn leaders(&self, now: Instant) -> Vec<NodeId> {
-        let leads = |node: &NodeId| self.fresh(*node, now).is_some_and(|report| report.leads);
-        self.members.iter().map(|(id, _)| id).filter(leads).collect()
+    pub(super) fn leaders(&self) -> Vec<NodeId> {
+        let live = self.cards.iter().filter_map(Card::live);
+        live.filter(|sight| sight.leads).map(|sight| sight.node).collect()
     }
 
-    fn fresh(&self, node: NodeId, now: Instant) -> Option<&Report> {
-        let (report, at, _) = self.cards.get(node.index())?.last.as_ref()?;
-        (now.since(*at) <= SILENCE).then_some(report)
-    }
-
-    pub(super) fn show(&self, state: impl Fn(NodeId) -> State, now: Instant) -> Shown {
-        let leaders = self.leaders(now);
-        let deputies: Vec<_> = leaders.iter().filter_map(|leader| self.fresh(*leader, now)?.deputy).collect();
-        let address = |id: NodeId| self.members.get(id).map(|member| member.address.to_string());
-        let node = |(id, member): (NodeId, &Member)| {
-            let card = &self.cards[id.index()];
-            let last = card.last.as_ref().map(|(report, _, _)| report);
+    /// What there is to see at a moment.
+    pub(super) fn show(&self, at_us: i64) -> Shown {
+        let leaders = self.leaders();
+        let sight = |node: &NodeId| self.card(*node)?.live();
+        let deputies: Vec<_> = leaders.iter().filter_map(|leader| sight(leader)?.deputy).collect();
+        let addr = |node: NodeId| self.card(node).map(|card| card.seat.addr.to_string());
+        let node = |(id, card): (NodeId, &Card)| {
+            let Card { seat, state, heard, sight, at_us } = card;
+            let sight = sight.as_ref();
             ShownNode {
                 id,
-                name: member.name.clone(),
-                addr: member.address.to_string(),
-                value: member.value,
-                state: state(id),
-                heard: self.fresh(id, now).is_some(),
-                coordinator: last.and_then(|report| report.coordinator).and_then(address),
-                groupid: last.map(|report| report.group.clone()),
-                status: last.map(|report| report.status.clone()),
-                date: card.last.as_ref().map(|(_, _, wall)| clock(*wall)),
+                name: seat.name.clone(),
+                addr: seat.addr.to_string(),
+                value: seat.value,
+                state: *state,
+                heard: *heard,
+                coordinator: sight.and_then(|sight| sight.coordinator).and_then(addr),
+                groupid: sight.map(|sight| sight.group.clone()),
+                status: sight.map(|sight| sight.status.clone()),
+                date: *at_us,
                 leads: leaders.contains(&id),
                 deputy: deputies.contains(&id),
-                lines: card.lines.iter().cloned().collect(),
             }
         };
+        let mut promises = self.promises.clone();
+        promises.wait(at_us);
         Shown {
-            election: self.election,
-            nodes: self.members.iter().map(node).collect(),
+            election: self.election.clone(),
+            at: self.last,
+            at_us,
+            nodes: (0..).map(NodeId).zip(&self.cards).map(node).collect(),
             blocked: self.blocked.clone(),
+            promises: promises.show(),
+            tally: self.tally.show(&self.election, &self.cards),
         }
     }
 }

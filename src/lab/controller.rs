@@ -1,5 +1,6 @@
 //! The controller: one page with all nodes, and the nodes of this machine as its children.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,22 +10,28 @@ use hyper::Method;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex as Turn, Notify};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::LabError;
-use super::board::Board;
+use super::archive::Archive;
+use super::chronicle::Chronicle;
 use super::crew::Crew;
+use super::intake::Intake;
 use super::members::Members;
 use super::node::name;
 use super::orders::{Office, router};
+use super::replay;
 use crate::client::ask;
 use crate::http;
 use crate::log;
 use crate::signals::{STOPPING, Signals};
 use crate::sim::elections::Algorithm;
+use crate::time::{Clock, SystemClock};
 
 /// How long the controller may take to do what it is asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the controller looks at its children.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A laboratory.
 #[derive(Clone, Debug)]
@@ -33,8 +40,10 @@ pub struct Controller {
     pub election: Algorithm,
     /// Among whom.
     pub members: Members,
-    /// Where the page is.
-    pub listen: SocketAddr,
+    /// Where the page is, at the first of them for the nodes.
+    pub listen: Vec<SocketAddr>,
+    /// The folder for what it keeps.
+    pub state: PathBuf,
     /// The program, and the arguments that make it a node but for `--id` and `--controller`.
     pub program: PathBuf,
     /// See there.
@@ -44,11 +53,14 @@ pub struct Controller {
 impl Controller {
     /// Starts the nodes of this machine and shows all, until somebody stops it. The nodes end with it.
     pub async fn run(self) -> Result<(), LabError> {
-        let refused =
-            |error: std::io::Error| LabError::Listen { address: self.listen, why: error.to_string() };
-        let mut signals = Signals::listen(&STOPPING).map_err(refused)?;
-        let listener = TcpListener::bind(self.listen).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let mut signals = Signals::listen(&STOPPING).map_err(|error| LabError::Start(error.to_string()))?;
+        let listeners = listen(&self.listen).await?;
+        let Some(address) = listeners.iter().find_map(|listener| listener.local_addr().ok()) else {
+            return Err(LabError::Start("without a place to listen at".to_owned()));
+        };
+        let archive = Archive::open(&self.state.join(replay::FILE))?;
+        let election = name(self.election);
+        let intake = Intake::new(Chronicle::new(archive), election, &self.members, SystemClock.wall());
 
         let url = format!("http://{address}");
         let mut command = vec![self.program.display().to_string()];
@@ -59,7 +71,7 @@ impl Controller {
             crew.start(node)?;
         }
         let office = Arc::new(Office {
-            board: Mutex::new(Board::new(name(self.election), self.members.clone())),
+            intake: Mutex::new(intake),
             members: self.members,
             crew: Turn::new(crew),
             stop: Notify::new(),
@@ -68,8 +80,12 @@ impl Controller {
         let mut helpers = JoinSet::new();
         helpers.spawn(log::own_up());
         let router = router(Arc::clone(&office));
+        for listener in listeners {
+            let router = router.clone();
+            helpers.spawn(async move { match http::listen(&listener, &router).await {} });
+        }
         tokio::select! {
-            never = http::listen(&listener, &router) => match never {},
+            never = watch(&office) => match never {},
             () = office.stop.notified() => {}
             _ = signals.next() => {}
         }
@@ -80,6 +96,23 @@ impl Controller {
         tracing::info!(event = "lab.stopped", "The laboratory has stopped");
         Ok(())
     }
+}
+
+/// Looks after the children, for ever.
+async fn watch(office: &Office) -> Infallible {
+    loop {
+        office.look().await;
+        sleep(LOOK).await;
+    }
+}
+
+async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, LabError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let refused = |error: std::io::Error| LabError::Listen { address: *address, why: error.to_string() };
+        listeners.push(TcpListener::bind(address).await.map_err(refused)?);
+    }
+    Ok(listeners)
 }
 
 /// Has the controller at `url` stop, with its nodes.

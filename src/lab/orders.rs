@@ -4,56 +4,39 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
-use axum::http::{Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
-use axum::response::{Html, IntoResponse, Response};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex as Turn, Notify};
 use tokio::time::timeout;
 
-use super::LabError;
-use super::board::{Board, Shown, Way};
-use super::crew::{Crew, State as Process};
+use super::board::Shown;
+use super::crew::Crew;
+use super::intake::Intake;
 use super::members::Members;
+use super::pages::{self, Problem};
 use super::port::Blocked;
+use super::record::{Order, Way};
 use super::report::{self, Report};
 use crate::client::ask;
 use crate::elections::NodeId;
-use crate::http::guard::{is_cross_site, shield};
 use crate::time::{Clock, SystemClock};
 
-/// Largest request: a report with all lines that a node remembers.
-const LARGEST_BODY: usize = 64 * 1024;
+/// Largest request: a report with as many tales as are told at once.
+const LARGEST_BODY: usize = 256 * 1024;
 /// How long a node may take to be told something.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The page has a script and asks for what it shows; nothing comes from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 /// What every answer is made from.
 #[derive(Debug)]
 pub(super) struct Office {
     pub(super) members: Members,
-    pub(super) board: Mutex<Board>,
+    pub(super) intake: Mutex<Intake>,
     pub(super) crew: Turn<Crew>,
     /// Somebody wants it all to end.
     pub(super) stop: Notify,
-}
-
-/// What can be done to a node.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Order {
-    Begin,
-    Kill,
-    Pause,
-    Resume,
-    Restart,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,57 +45,33 @@ struct Ways {
 }
 
 type Answer<T> = Result<T, Problem>;
-struct Problem(StatusCode, String);
 
 pub(super) fn router(office: Arc<Office>) -> Router {
-    Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
-        .route("/page.js", get(async || typed("text/javascript; charset=utf-8", include_str!("page.js"))))
-        .route("/page.css", get(async || typed("text/css; charset=utf-8", include_str!("page.css"))))
+    let orders = Router::new()
         .route("/api/v1/lab", get(show))
+        .route("/api/v1/lab/after/{number}", get(show_news))
         .route(report::PATH, post(take))
         .route("/api/v1/nodes/{node}/{order}", post(order))
         .route("/api/v1/leader/kill", post(kill_leader))
         .route("/api/v1/blocks", post(block))
         .route("/api/v1/stop", post(stop))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn(guard))
-        .with_state(office)
-}
-
-async fn guard(request: Request, next: Next) -> Response {
-    let strange = is_cross_site(&request) || !request.method().is_safe() && !is_addressed(request.headers());
-    let mut response = if strange {
-        Problem(StatusCode::FORBIDDEN, "another site made a browser send this".to_owned()).into_response()
-    } else {
-        next.run(request).await
-    };
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    shield(&mut response);
-    response
-}
-
-/// Whether a request is for an address and not for a name, which any site can give to this machine.
-fn is_addressed(headers: &HeaderMap) -> bool {
-    let host =
-        headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Uri>().ok());
-    let name = host.as_ref().and_then(Uri::host).unwrap_or_default();
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
-}
-
-fn typed(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(CONTENT_TYPE, kind)], text)
+        .with_state(office);
+    pages::guarded(orders)
 }
 
 async fn show(State(office): State<Arc<Office>>) -> Json<Shown> {
-    let states = office.crew.lock().await.states();
-    let state = |node: NodeId| states.get(node.index()).copied().unwrap_or(Process::Elsewhere);
-    Json(office.board().show(state, SystemClock.now()))
+    Json(office.intake().show(SystemClock.wall()))
+}
+
+async fn show_news(State(office): State<Arc<Office>>, Path(number): Path<u64>) -> Json<Value> {
+    let intake = office.intake();
+    let (board, records) = (intake.show(SystemClock.wall()), intake.chronicle.after(number));
+    Json(json!({ "board": board, "records": records }))
 }
 
 async fn take(State(office): State<Arc<Office>>, Json(report): Json<Report>) -> Answer<Json<Blocked>> {
-    let blocked = office.board().take(report, SystemClock.now(), SystemClock.wall());
+    let blocked = office.intake().report(report, SystemClock.now());
     blocked
         .map(Json)
         .ok_or_else(|| Problem(StatusCode::FORBIDDEN, "no such node is in this election".to_owned()))
@@ -130,7 +89,7 @@ async fn order(
 }
 
 async fn kill_leader(State(office): State<Arc<Office>>) -> Answer<StatusCode> {
-    let leaders = office.board().leaders(SystemClock.now());
+    let leaders = office.intake().chronicle.board().leaders();
     if leaders.is_empty() {
         return Err(Problem(StatusCode::CONFLICT, "nobody leads now".to_owned()));
     }
@@ -141,7 +100,7 @@ async fn kill_leader(State(office): State<Arc<Office>>) -> Answer<StatusCode> {
 }
 
 async fn block(State(office): State<Arc<Office>>, Json(Ways { blocked }): Json<Ways>) -> Answer<StatusCode> {
-    if office.board().block(blocked) {
+    if office.intake().block(blocked, SystemClock.wall()) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem(StatusCode::BAD_REQUEST, "a way leads from one node to another one".to_owned()))
@@ -154,34 +113,36 @@ async fn stop(State(office): State<Arc<Office>>) -> StatusCode {
 }
 
 impl Office {
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the children and at who is silent.
+    pub(super) async fn look(&self) {
+        let states = self.crew.lock().await.states();
+        self.intake().look(&states, SystemClock.now(), SystemClock.wall());
     }
 
     async fn carry_out(&self, node: NodeId, order: Order) -> Answer<()> {
-        let line = match order {
-            Order::Begin => return self.begin(node).await,
-            Order::Kill => {
-                self.crew.lock().await.kill(node).await?;
-                self.board().forget(node);
-                "is killed"
+        self.intake().order(node, order, SystemClock.wall());
+        let mut crew = self.crew.lock().await;
+        match order {
+            Order::Begin => {
+                drop(crew);
+                return self.begin(node).await;
             }
-            Order::Pause => {
-                self.crew.lock().await.pause(node)?;
-                "is paused"
-            }
-            Order::Resume => {
-                self.crew.lock().await.resume(node)?;
-                "goes on"
-            }
+            Order::Kill => crew.kill(node).await?,
+            Order::Pause => crew.pause(node)?,
+            Order::Resume => crew.resume(node)?,
             Order::Restart => {
-                let mut crew = self.crew.lock().await;
                 crew.kill(node).await?;
+                let states = crew.states();
+                self.intake().look(&states, SystemClock.now(), SystemClock.wall());
                 crew.start(node)?;
-                "is restarted"
             }
-        };
-        self.board().tell(node, line, SystemClock.wall());
+        }
+        drop(crew);
+        self.look().await;
         Ok(())
     }
 
@@ -196,17 +157,5 @@ impl Office {
             }
             Err(_) => Err(Problem(StatusCode::GATEWAY_TIMEOUT, format!("{node} does not answer"))),
         }
-    }
-}
-
-impl From<LabError> for Problem {
-    fn from(error: LabError) -> Self {
-        Self(StatusCode::CONFLICT, error.to_string())
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
     }
 }

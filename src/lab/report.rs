@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::port::{Blocked, Blocks};
-use super::story::Story;
+use super::record::{Sight, micros};
+use super::story::{Story, Told};
 use crate::client::{Trouble, ask};
-use crate::elections::{NodeId, View};
+use crate::elections::View;
+use crate::time::{Clock, SystemClock};
 
 /// Where the controller listens.
 pub(super) const PATH: &str = "/api/v1/report";
@@ -23,19 +25,13 @@ const SPACING: Duration = Duration::from_millis(30);
 /// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A [`View`], and what was told since the last one.
+/// What a node shows, and what it has to tell since it was last heard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Report {
-    pub(super) node: NodeId,
     pub(super) election: String,
-    pub(super) incarnation: u64,
-    pub(super) status: String,
-    pub(super) leads: bool,
-    pub(super) coordinator: Option<NodeId>,
-    pub(super) deputy: Option<NodeId>,
-    pub(super) group: String,
-    #[serde(default, skip_serializing)]
-    pub(super) lines: Vec<String>,
+    pub(super) at_us: i64,
+    pub(super) sight: Sight,
+    pub(super) tales: Vec<Told>,
 }
 
 /// Who reports.
@@ -55,8 +51,9 @@ impl Reporter {
         loop {
             let view = self.shown.borrow_and_update().clone();
             if let Some(view) = view {
-                let (last, lines) = self.story.since(told);
-                match self.report(&view, &lines).await {
+                let tales = self.story.since(told);
+                let last = tales.last().map_or(told, |tale| tale.number);
+                match self.report(&view, tales).await {
                     Ok(()) => told = last,
                     Err(error) => tracing::debug!(
                         event = "node.unreported",
@@ -66,24 +63,19 @@ impl Reporter {
                 }
             }
             sleep(SPACING).await;
-            // Neither an end of the wait nor of the machine matters here.
-            drop(timeout(INTERVAL, self.shown.changed()).await);
+            tokio::select! {
+                _ = self.shown.changed() => {}
+                () = self.story.news() => {}
+                () = sleep(INTERVAL) => {}
+            }
         }
     }
 
-    async fn report(&self, view: &View, lines: &[String]) -> Result<(), Trouble> {
-        let body = serde_json::json!({
-            "node": view.node,
-            "election": self.election,
-            "incarnation": view.incarnation,
-            "status": view.status,
-            "leads": view.leads(),
-            "coordinator": view.coordinator,
-            "deputy": view.deputy,
-            "group": view.group,
-            "lines": lines,
-        });
-        let answer = timeout(PATIENCE, ask(Method::POST, &self.controller, PATH, body.to_string())).await??;
+    async fn report(&self, view: &View, tales: Vec<Told>) -> Result<(), Trouble> {
+        let (election, at_us) = (self.election.to_owned(), micros(SystemClock.wall()));
+        let report = Report { election, at_us, sight: view.into(), tales };
+        let body = serde_json::to_string(&report)?;
+        let answer = timeout(PATIENCE, ask(Method::POST, &self.controller, PATH, body)).await??;
         let blocked: Blocked = serde_json::from_slice(&answer)?;
         if self.blocks.set(blocked) {
             tracing::info!(event = "node.blocked", "Other links are blocked now");
