@@ -33,7 +33,8 @@
 //! 5. A member that does not answer the leader is left out of the next view. If it was the deputy, a lap finds
 //!    another.
 //! 6. A deputy that misses the leader asks the other members whether they hear him. If nobody does, it *takes
-//!    over*: its view names itself as leader, and a lap finds its deputy.
+//!    over*: its view names itself as leader, and a lap finds its deputy. If nobody listens any more where the
+//!    leader was, it takes over at once.
 //! 7. A member that misses the leader for much longer holds an election: leader and deputy are gone.
 //! 8. *Relay*: everybody tells everybody whom he hears. Where a link is broken, messages go through
 //!    somebody who hears both ends.

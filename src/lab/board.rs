@@ -135,8 +135,6 @@ impl Board {
     /// What there is to see at a moment.
     pub(super) fn show(&self, at_us: i64) -> Shown {
         let leaders = self.leaders();
-        let sight = |node: &NodeId| self.card(*node)?.live();
-        let deputies: Vec<_> = leaders.iter().filter_map(|leader| sight(leader)?.deputy).collect();
         let addr = |node: NodeId| self.card(node).map(|card| card.seat.addr.to_string());
         let node = |(id, card): (NodeId, &Card)| {
             let Card { seat, state, heard, sight, at_us } = card;
@@ -153,7 +151,7 @@ impl Board {
                 status: sight.map(|sight| sight.status.clone()),
                 date: *at_us,
                 leads: leaders.contains(&id),
-                deputy: deputies.contains(&id),
+                deputy: card.live().is_some_and(|sight| sight.deputy == Some(id)),
             }
         };
         let mut promises = self.promises.clone();

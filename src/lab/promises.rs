@@ -124,23 +124,29 @@ impl Promises {
         match promise {
             Promise::Lives => {
                 let (sight, last) = (shows?, *self.lives.get(&shows?.node)?);
-                let why = || format!("{} is in life {} after {last}", sight.node, sight.incarnation);
+                let why =
+                    || format!("{} is in life {} after {last}", name(cards, sight.node), sight.incarnation);
                 (sight.incarnation < last).then(why)
             }
-            Promise::OneLeader => differ(live().filter(|sight| sight.leads)),
+            Promise::OneLeader => differ(cards, live().filter(|sight| sight.leads)),
             Promise::Assertion1 => {
                 let bound = |sight: &&Sight| matches!(&*sight.status, "Reorganization" | "Normal");
-                differ(live().filter(bound))
+                differ(cards, live().filter(bound))
             }
             Promise::Agreement => {
                 let unsettled = live().find(|sight| !sight.settled);
-                let why = |sight: &Sight| format!("{} is in doubt ({})", sight.node, sight.status);
-                unsettled.map(why).or_else(|| differ(live()))
+                let doubts = |sight: &Sight| format!("{} is in doubt", name(cards, sight.node));
+                let gone = |sight: &&Sight| !live().any(|other| sight.coordinator == Some(other.node));
+                let lags = |sight: &Sight| format!("{} does not know yet", name(cards, sight.node));
+                let lagging = || live().find(gone).map(lags);
+                unsettled.map(doubts).or_else(|| differ(cards, live())).or_else(lagging)
             }
-            Promise::OneCoordinatorAGroup | Promise::OneViewANumber => self.group(shows?),
+            Promise::OneCoordinatorAGroup | Promise::OneViewANumber => self.group(cards, shows?),
             Promise::Upwards => {
                 let below = |sight: &Sight| sight.settled && sight.coordinator < Some(sight.node);
-                let why = |sight: &Sight| format!("{} obeys {}", sight.node, word(sight.coordinator));
+                let why = |sight: &Sight| {
+                    format!("{} obeys {}", name(cards, sight.node), word(cards, sight.coordinator))
+                };
                 live().find(|sight| below(sight)).map(why)
             }
             Promise::LeadsItsElection => {
@@ -149,7 +155,8 @@ impl Promises {
                     sight.settled && !sight.group.starts_with(&holder)
                 };
                 let why = |sight: &Sight| {
-                    format!("{} obeys {} in {}", sight.node, word(sight.coordinator), sight.group)
+                    let [who, whom] = [Some(sight.node), sight.coordinator].map(|node| word(cards, node));
+                    format!("{who} obeys {whom} in {}", sight.group)
                 };
                 live().find(|sight| strange(sight)).map(why)
             }
@@ -157,15 +164,16 @@ impl Promises {
     }
 
     /// How a node contradicts what was seen of its group, if it does.
-    fn group(&mut self, sight: &Sight) -> Option<String> {
+    fn group(&mut self, cards: &[Card], sight: &Sight) -> Option<String> {
         if !sight.settled {
             return None;
         }
         let seen = (sight.coordinator, sight.deputy);
         let first = self.groups.entry(sight.group.clone()).or_insert(seen);
         let why = || {
-            let [was, is] = [first.0, seen.0].map(word);
-            format!("{} is led by {is} according to {}, and was by {was}", sight.group, sight.node)
+            let [was, is] = [first.0, seen.0].map(|node| word(cards, node));
+            let who = name(cards, sight.node);
+            format!("{} is led by {is} according to {who}, and was by {was}", sight.group)
         };
         (*first != seen).then(why)
     }
@@ -221,13 +229,18 @@ impl Promise {
 }
 
 /// How nodes name different coordinators, if they do.
-fn differ<'a>(mut sights: impl Iterator<Item = &'a Sight>) -> Option<String> {
+fn differ<'a>(cards: &[Card], mut sights: impl Iterator<Item = &'a Sight>) -> Option<String> {
     let first = sights.next()?;
     let other = sights.find(|sight| sight.coordinator != first.coordinator)?;
-    let [one, two] = [first, other].map(|sight| format!("{} names {}", sight.node, word(sight.coordinator)));
-    Some(format!("{one}, {two}"))
+    let names =
+        |sight: &Sight| format!("{} names {}", name(cards, sight.node), word(cards, sight.coordinator));
+    Some(format!("{}, {}", names(first), names(other)))
 }
 
-fn word(node: Option<NodeId>) -> String {
-    node.map_or_else(|| "nobody".to_owned(), |node| node.to_string())
+fn word(cards: &[Card], node: Option<NodeId>) -> String {
+    node.map_or_else(|| "nobody".to_owned(), |node| name(cards, node))
+}
+
+fn name(cards: &[Card], node: NodeId) -> String {
+    cards.get(node.index()).map_or_else(|| node.to_string(), |card| card.seat.name.clone())
 }

@@ -49,6 +49,16 @@ impl Ring {
         }
     }
 
+    /// Nobody listens where that node should be: its deputy need not ask anybody whether it is gone.
+    pub(super) fn miss_at_once(&mut self, now: Instant, node: NodeId, out: Out<'_>) {
+        let leader = self.crew.as_ref().map(|crew| crew.leader);
+        let calm = self.watchdog == Instant::NEVER;
+        if calm && leader == Some(node) && self.role_in_crew() == Role::Deputy {
+            out.push(Output::Note(Note::Suspects(node)));
+            self.take_over(now, out);
+        }
+    }
+
     /// The deputy asks whether the leader is heard here.
     pub(super) fn probed(&mut self, now: Instant, from: NodeId, id: ViewId, out: Out<'_>) {
         let same = self.crew.as_ref().is_some_and(|crew| crew.id == id);

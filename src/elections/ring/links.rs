@@ -153,5 +153,6 @@ impl Ring {
         for hop in lost {
             self.give_up(now, hop, out);
         }
+        self.miss_at_once(now, node, out);
     }
 }

@@ -3,7 +3,7 @@
 import { byId, make, clock } from "./cards.js";
 
 const MOST_EVENTS = 400;
-const [GUTTER, TOP, ROW, LEAST_COLUMN] = [76, 30, 17, 52];
+const [GUTTER, HEAD, ROW, LEAST_COLUMN] = [76, 26, 17, 52];
 let [said, chosen, shape] = [new Map(), null, null];
 
 /** The messages, and the rows of all that is drawn, in the order of time. */
@@ -33,7 +33,7 @@ function chain(id) {
   return causes;
 }
 
-const effects = (id) => [...said.values()].filter((message) => message.cause === id).map((message) => message.id);
+const effects = (id) => (id ? [...said.values()].filter(({ cause }) => cause === id).map((message) => message.id) : []);
 
 function drawMessage(svg, message, x, y, name) {
   const { id, from, to, sent, arrived } = message;
@@ -66,16 +66,17 @@ function draw({ nodes, promises }, { events, messages }) {
   const box = byId("diagram");
   const follows = box.scrollTop + box.clientHeight >= box.scrollHeight - 40;
   const column = Math.max(LEAST_COLUMN, (box.clientWidth - GUTTER) / nodes.length);
-  const [width, height] = [GUTTER + column * nodes.length, TOP + ROW * (events.length + 1)];
+  const [width, height] = [GUTTER + column * nodes.length, ROW * (events.length + 1)];
   const x = (node) => GUTTER + column * (node + 0.5);
-  const y = (row) => TOP + ROW * (row + 0.5);
+  const y = (row) => ROW * (row + 1);
   const name = (node) => nodes[node]?.name ?? `P${node}`;
   const held = box.contains(document.activeElement);
   box.replaceChildren();
+  const heads = make("svg", box, "", { width, height: HEAD, "aria-hidden": "true", class: "heads" });
   const svg = make("svg", box, "", { width, height, role: "group", "aria-label": "Messages" });
   for (const { id } of nodes) {
-    make("text", svg, name(id), { x: x(id), y: 16, class: "name" });
-    make("line", svg, "", { x1: x(id), y1: 22, x2: x(id), y2: height, class: "life" });
+    make("text", heads, name(id).slice(0, 10), { x: x(id), y: 17, class: "name" });
+    make("line", svg, "", { x1: x(id), y1: 0, x2: x(id), y2: height, class: "life" });
   }
   events.forEach((event, row) => {
     if (row % 5 === 0) make("text", svg, clock(event.at_us).slice(3, 12), { x: 4, y: y(row) + 4 });

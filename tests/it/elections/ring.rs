@@ -69,6 +69,21 @@ fn the_deputy_takes_over_and_finds_a_deputy_of_its_own() {
     }
 }
 
+/// Seed 000: "the probable leader will take charge". That nobody listens is evidence, silence is none.
+#[test]
+fn a_deputy_whose_leader_refuses_its_calls_leads_at_once() {
+    let mut world = four(Mode::Deputy);
+    world.crash(D);
+    let since = world.elapsed();
+    world.refuse(C, D).unwrap();
+    world.run_for(2 * TIMING.heartbeat()).unwrap();
+    assert!([A, B, C].iter().all(|node| world.views()[node.index()].coordinator == Some(C)));
+    assert!(!counts(&world, since).contains_key("PROBE"));
+    world.refuse(A, C).unwrap();
+    world.run_until_agreed().unwrap();
+    assert_eq!(heads(&world), [(C, Some(B))], "a follower who is refused waits for the deputy");
+}
+
 /// Seed 000: any number of dead neighbours is skipped.
 #[test]
 fn leader_and_deputy_may_die_together() {
