@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tenure::config;
+use tenure::elections::ring::Mode;
 use tenure::elections::{NodeId, Timing};
 use tenure::failure::Failure;
 use tenure::lab::LabError;
@@ -123,6 +124,9 @@ struct Common {
     /// Take a refused connection for silence, as the papers do, and wait
     #[arg(long)]
     patient: bool,
+    /// The ring of 1979: one election, on a ring that never breaks
+    #[arg(long)]
+    classic: bool,
     /// The folder for what nodes keep; the members' file with `.state` if not given
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -152,6 +156,7 @@ impl LabNode {
             controller,
             state: common.state(),
             refusals: !common.patient,
+            ring: if common.classic { Mode::Classic } else { Mode::Deputy },
             leashed,
         };
         wait(async { Ok(node.run().await?) })
@@ -205,7 +210,8 @@ impl Start {
             ("--log", common.log.to_string()),
         ];
         arguments.extend(given.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
-        arguments.extend(common.patient.then(|| "--patient".to_owned()));
+        let switches = [("--patient", common.patient), ("--classic", common.classic)];
+        arguments.extend(switches.iter().filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned()));
         let program = PathBuf::from(MYSELF);
         let state = common.state();
         wait(async { Ok(Controller { election, members, listen, state, program, arguments }.run().await?) })

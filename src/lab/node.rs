@@ -54,6 +54,8 @@ pub struct Node {
     pub state: PathBuf,
     /// That nobody listens is told to the machine at once; else it is silence, as in the papers.
     pub refusals: bool,
+    /// What a ring does.
+    pub ring: Mode,
     /// It ends when its standard input does: when whoever started it is gone.
     pub leashed: bool,
 }
@@ -73,8 +75,8 @@ impl Node {
             Algorithm::Invitation => self.live::<Invitation>(()).await,
             Algorithm::AsyncBully => self.live::<AsyncBully>(()).await,
             Algorithm::Ring => {
-                let values = self.members.values();
-                self.live::<Ring>(Rules { mode: Mode::Deputy, values }).await
+                let (mode, values) = (self.ring, self.members.values());
+                self.live::<Ring>(Rules { mode, values }).await
             }
         }
     }
