@@ -47,7 +47,7 @@ impl Browser {
             .spawn()
             .unwrap();
         let mut browser = Self { driver, address: free.to_string(), session: String::new(), profile };
-        browser.wait_until(|| TcpStream::connect(free).is_ok(), || "chromedriver does not listen".to_owned());
+        wait_until(|| TcpStream::connect(free).is_ok(), || "chromedriver does not listen".to_owned());
         let mut flags: Vec<_> = [
             "--headless",
             "--no-sandbox",
@@ -89,16 +89,7 @@ impl Browser {
     #[track_caller]
     pub(super) fn wait(&self, expression: &str) {
         let text = || format!("not on the page: {expression}\n{}", self.read("document.body.innerText"));
-        self.wait_until(|| self.read(expression) == json!(true), text);
-    }
-
-    #[track_caller]
-    fn wait_until(&self, check: impl Fn() -> bool, otherwise: impl Fn() -> String) {
-        let end = now() + PATIENCE;
-        while !check() {
-            assert!(now() < end, "{}", otherwise());
-            thread::sleep(Duration::from_millis(50));
-        }
+        wait_until(|| self.read(expression) == json!(true), text);
     }
 
     /// What the browser complains of.
@@ -121,6 +112,15 @@ impl Browser {
         let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.len());
         stream.write_all([head, rest, text].concat().as_bytes())?;
         Ok(answer(&mut BufReader::new(stream))?["value"].clone())
+    }
+}
+
+#[track_caller]
+fn wait_until(check: impl Fn() -> bool, otherwise: impl Fn() -> String) {
+    let end = now() + PATIENCE;
+    while !check() {
+        assert!(now() < end, "{}", otherwise());
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
