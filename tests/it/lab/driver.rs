@@ -144,7 +144,7 @@ fn answer(stream: &mut impl BufRead) -> io::Result<Value> {
 impl Drop for Browser {
     fn drop(&mut self) {
         // The browser is no child of this process: it ends with its session.
-        drop(self.send("DELETE", "", &Value::Null));
+        drop(self.send("DELETE", "", &json!({})));
         self.driver.kill().unwrap_or_default();
         drop(self.driver.wait());
     }

@@ -54,11 +54,10 @@ fn assert_order(lines: &[Value]) {
         let answered = place(high, "node.sent", "OK", low);
         assert!(asked < answered && lines[answered]["cause"] == lines[asked]["id"], "{high} answers {low}");
     }
-    for (node, above) in [("P5", "P6"), ("P6", "P7")] {
-        assert!(
-            place(node, "node.sent", "OK", "P4") < place(node, "node.sent", "ELECTION", above),
-            "{node} answers before it asks"
-        );
+    // P5 may overtake P4 on its way to P6.
+    for node in ["P5", "P6"] {
+        let first = lines.iter().find(|line| line["node"] == node && line["event"] == "node.sent").unwrap();
+        assert_eq!(first["message_name"], "OK", "{node} answers before it asks");
     }
     for node in ["P4", "P5", "P6"] {
         let held = lines.iter().filter(|line| line["node"] == node && line["event"] == "node.holds");
