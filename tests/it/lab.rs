@@ -86,6 +86,26 @@ impl Laboratory {
         })
     }
 
+    /// What the last controller has on record.
+    fn export(&self) -> String {
+        let members = self.folder.0.join("members.toml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let exported = command.args(["lab", "export", "--members"]).arg(members).output().unwrap();
+        String::from_utf8(exported.stdout).unwrap()
+    }
+
+    /// Tells it again, and returns where.
+    fn replay(&mut self) -> String {
+        let file = self.folder.0.join("story.jsonl");
+        std::fs::write(&file, self.export()).unwrap();
+        self.flags.clear();
+        self.run("replay", &["lab", "replay", file.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+        self.wait("the story is told", |lines| {
+            let told = lines.iter().filter(|line| line["event"] == "lab.started").nth(1)?;
+            Some(told["address"].as_str().unwrap().to_owned())
+        })
+    }
+
     fn kill(&mut self, name: &str) {
         let mut child = self.children.remove(name).unwrap();
         child.kill().unwrap();

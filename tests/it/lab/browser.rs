@@ -3,7 +3,23 @@
 use serde_json::json;
 
 use super::driver::{self, Browser};
-use super::{Laboratory, order};
+use super::{Laboratory, order, shown};
+
+/// What an element takes of the window.
+fn height(selector: &str) -> String {
+    format!("document.querySelector('{selector}').getBoundingClientRect().height")
+}
+
+/// Moves the slider.
+fn until(value: &str) -> String {
+    format!(
+        "(() => {{
+            const slider = document.getElementById('until');
+            slider.value = {value};
+            slider.dispatchEvent(new Event('input'));
+        }})()"
+    )
+}
 
 /// The card of a node is in a class.
 fn card(node: usize, class: &str) -> String {
@@ -87,4 +103,29 @@ fn a_message_on_the_page_leads_to_its_cause() {
     assert_eq!(page.read(fits), json!(true), "a phone does not scroll sideways");
     order(&controller, "/api/v1/stop", &json!({}));
     page.wait(&summary("The controller does not answer."));
+}
+
+#[test]
+fn a_story_on_the_page_goes_back_and_forth_and_takes_no_orders() {
+    if !driver::is_here() {
+        return;
+    }
+    let mut lab = Laboratory::new(&[90, 100, 110, 120], "300ms", &[]);
+    let controller = lab.start_all("ring");
+    lab.wait("P3 leads", |_| (shown(&controller)[3]["leads"] == true).then_some(()));
+    order(&controller, "/api/v1/leader/kill", &json!({}));
+    lab.wait("P2 leads", |_| (shown(&controller)[2]["leads"] == true).then_some(()));
+    let page = Browser::open(1280);
+    page.go(&format!("http://{}", lab.replay()));
+    page.wait(&summary("P2 leads."));
+    page.read(&until("1"));
+    page.wait(&summary("Nobody leads."));
+    page.wait("[...document.querySelectorAll('.log')].every((log) => log.textContent === '')");
+    page.read(&until("slider.max"));
+    page.wait(&card(3, "gone"));
+    page.wait("document.querySelectorAll('.log')[3].textContent.includes('is coordinator')");
+    for orders in ["#whole", "#orders", ".card .buttons"] {
+        assert_eq!(page.read(&height(orders)), json!(0), "{orders}");
+    }
+    assert_eq!(page.complaints(), Vec::<serde_json::Value>::new());
 }

@@ -29,9 +29,9 @@ fn kill_coordinators(election: &str, patient: bool) {
     let flags: &[&str] = if patient { &["--patient"] } else { &[] };
     let mut lab = Laboratory::new(&values, &format!("{}ms", DELAY.as_millis()), flags);
     let controller = lab.start_all(election);
-    let mut took = Vec::new();
+    let first = || lab.wait("one leads them all", |_| leader(&controller, NODES));
+    let (mut leader, mut took) = (first(), Vec::new());
     for _ in 0..DEATHS {
-        let leader = lab.wait("one leads them all", |_| leader(&controller, NODES));
         let began = now();
         order(&controller, &format!("/api/v1/nodes/{leader}/kill"), &json!({}));
         lab.wait("another one leads all others", |_| {
@@ -39,6 +39,7 @@ fn kill_coordinators(election: &str, patient: bool) {
         });
         took.push(now().since(began));
         order(&controller, &format!("/api/v1/nodes/{leader}/restart"), &json!({}));
+        leader = first();
     }
     took.sort_unstable();
     let kind = if patient { "silence" } else { "refusal" };

@@ -61,32 +61,24 @@ fn what_has_happened_is_exported_and_told_again() {
     fleet::send(&lab.children["controller"], Signal::TERM);
     assert!(lab.children.remove("controller").unwrap().wait().unwrap().success());
 
-    let members = lab.folder.0.join("members.toml").display().to_string();
-    let exported = print(&["export", "--members", &members]).stdout;
-    let story = String::from_utf8(exported).unwrap();
+    let story = lab.export();
     let records: Vec<Value> = story.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let shown_live = live["records"].as_array().unwrap();
     assert_eq!(records[..shown_live.len()], shown_live[..], "what was shown is what is kept");
     assert_eq!(records[0]["kind"], "began");
     let killed = records.iter().position(|record| record["order"] == "kill").unwrap();
 
-    let file = lab.folder.0.join("story.jsonl");
-    std::fs::write(&file, &story).unwrap();
-    lab.flags.clear();
-    lab.run("replay", &["lab", "replay", file.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
-    let replay = lab.wait("the story is told", |lines| {
-        let told = lines.iter().filter(|line| line["event"] == "lab.started").nth(1)?;
-        Some(told["address"].as_str().unwrap().to_owned())
-    });
+    let replay = lab.replay();
     let until = |number: usize| body(&get(&replay, &format!("/api/v1/lab/after/0/until/{number}")));
     let [before, end] = [until(killed), until(records.len())].map(|told| told["board"]["nodes"].clone());
     assert_eq!([&before[1]["leads"], &before[1]["state"]], [&json!(true), &json!("running")]);
     assert_eq!([&end[1]["leads"], &end[1]["state"]], [&json!(false), &json!("gone")]);
     assert!(get(&replay, "/").contains("Election laboratory"));
 
+    let file = lab.folder.0.join("garbage.jsonl");
     std::fs::write(&file, "{}\n").unwrap();
     let garbage = String::from_utf8(print(&["replay", file.to_str().unwrap()]).stderr).unwrap();
-    assert!(garbage.contains("story.jsonl: line 1: missing field"), "{garbage}");
+    assert!(garbage.contains("garbage.jsonl: line 1: missing field"), "{garbage}");
     let nothing = String::from_utf8(print(&["export", "--members", "nowhere"]).stderr).unwrap();
     assert!(nothing.contains("no laboratory was kept here"), "{nothing}");
 }
