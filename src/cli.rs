@@ -4,6 +4,7 @@ mod elections;
 mod exec;
 mod flags;
 mod jobs;
+mod nodes;
 mod sim;
 
 use std::ffi::OsString;
@@ -34,6 +35,7 @@ use tenure::time::{Clock, SystemClock, Wall};
 use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
+use nodes::Node;
 use sim::Sim;
 
 /// Most instances of one `tenure prove`.
@@ -78,6 +80,10 @@ enum Command {
     Why(Why),
     /// Show the instances
     Nodes(Shape),
+    /// Have an instance give up all that it leads and lead nothing, while its process goes on
+    Drain(Node),
+    /// Have a drained instance take part again
+    Undrain(Node),
     /// Ask the leader of a job to give it to another instance
     StepDown(StepDown),
     /// Run a command only while this process leads a job
@@ -199,6 +205,8 @@ impl Cli {
                 }
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
             }
+            Command::Drain(node) => node.drain(),
+            Command::Undrain(node) => node.undrain(),
             Command::StepDown(StepDown { job, to, settings }) => {
                 let config = load_quietly(&settings)?;
                 let moved = wait(async {

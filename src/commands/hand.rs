@@ -33,23 +33,37 @@ pub(super) async fn write(
 
 /// Makes every instance read the lease rows at its next look.
 pub(super) async fn announce(store: &dyn Store) -> Result<(), StoreError> {
+    let raised = |row: Cluster| Cluster { wishes: row.wishes.saturating_add(1), ..row };
+    amend(store, raised).await.map(drop)
+}
+
+/// Changes the row of the cluster. False if others changed it each time, or nobody can read it.
+pub(super) async fn amend(
+    store: &dyn Store,
+    change: impl Fn(Cluster) -> Cluster,
+) -> Result<bool, StoreError> {
     for _ in 0..MOST_ATTEMPTS {
         let query = Query { keys: vec![wire::cluster_key()], ..Query::default() };
         let Some(Found { version, row: Ok(row), .. }) = wire::view(store.read(query).await?).cluster else {
-            return Ok(());
+            return Ok(false);
         };
-        let row = Cluster { wishes: row.wishes.saturating_add(1), ..row };
-        if write(store, wire::cluster_key(), version, encode(&row)).await? {
-            return Ok(());
+        let changed = change(row.clone());
+        if changed == row || write(store, wire::cluster_key(), version, encode(&changed)).await? {
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Tells the instance at `url` that the row of `job` is worth reading.
 pub(super) async fn tell(url: String, job: &JobName) {
+    ring(url, vec![job.clone()]).await;
+}
+
+/// Tells the instance at `url` that the rows of `jobs` are worth reading; of none, that the cluster's is.
+pub(super) async fn ring(url: String, jobs: Vec<JobName>) {
     if !url.is_empty() {
-        drop(timeout(PATIENCE, wake(url, vec![job.clone()])).await);
+        drop(timeout(PATIENCE, wake(url, jobs)).await);
     }
 }
 

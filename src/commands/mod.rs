@@ -1,6 +1,7 @@
 //! Commands that do one thing and end, without an instance of their own. One file a command.
 
 pub mod check;
+pub mod drain;
 pub(crate) mod hand;
 pub mod history;
 pub mod lookup;

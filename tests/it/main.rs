@@ -19,6 +19,7 @@ mod continuous;
 mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
+mod drain;
 mod elections;
 #[cfg(feature = "datastore")]
 mod emulator;
