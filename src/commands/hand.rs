@@ -17,6 +17,8 @@ use crate::stores::{Change, Fields, Key, Kind, Outcome, Query, Store, StoreError
 pub(super) const MOST_ATTEMPTS: usize = 10;
 /// Instances that are told at once; others find out by themselves.
 const MOST_TOLD: usize = 64;
+/// Jobs that are offered at once.
+const MOST_OFFERED: usize = 500;
 /// How long a wake-up may take; whoever misses it finds out by itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -67,18 +69,24 @@ pub(super) async fn ring(url: String, jobs: Vec<JobName>) {
     }
 }
 
-/// Tells everybody that nobody leads `job`, if so: a leader that gave it up may have known of nobody.
-pub(crate) async fn offer(store: &dyn Store, job: &JobName) {
-    let query = Query { keys: vec![lease_key(job)], kinds: vec![Kind::Member], ..Query::default() };
+/// Tells everybody which of `jobs` nobody leads: a leader that gave them up may have known of nobody.
+pub(crate) async fn offer(store: &dyn Store, jobs: &[JobName]) {
+    let keys: Vec<_> = jobs.iter().take(MOST_OFFERED).map(lease_key).collect();
+    if keys.is_empty() {
+        return;
+    }
+    let query = Query { keys, kinds: vec![Kind::Member], ..Query::default() };
     // Without it they still learn of it when they look next.
     let View { members, leases, .. } = store.read(query).await.map(wire::view).unwrap_or_default();
-    if leases.iter().any(|(_, found)| found.row.as_ref().is_ok_and(|row| row.holder.is_some())) {
+    let free =
+        leases.into_iter().filter(|(_, found)| found.row.as_ref().is_ok_and(|row| row.holder.is_none()));
+    let free: Vec<_> = free.map(|(job, _)| job).collect();
+    if free.is_empty() {
         return;
     }
     let mut told = JoinSet::new();
     for row in members.into_iter().filter_map(|(_, found)| found.row.ok()).take(MOST_TOLD) {
-        let job = job.clone();
-        told.spawn(async move { tell(row.url, &job).await });
+        told.spawn(ring(row.url, free.clone()));
     }
     told.join_all().await;
 }
