@@ -9,6 +9,7 @@ pub mod next;
 pub mod nodes;
 pub mod order;
 pub mod plan;
+pub mod show;
 pub mod sim;
 pub mod status;
 pub mod step_down;
