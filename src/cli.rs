@@ -108,6 +108,8 @@ enum Look {
     Check(Settings),
     /// Print every value and where it comes from
     Show(Shape),
+    /// Print the JSON Schema of the file, for editors and checks
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +237,7 @@ impl Cli {
                 guarded.map_err(|error| Failure::Other(format!("only `tenure run` starts a warden: {error}")))
             }),
             Command::Config(Look::Check(settings)) => print(&check(&load(&settings)?)),
+            Command::Config(Look::Schema) => print(&format!("{:#}", config::schema())),
             Command::Config(Look::Show(Shape { output, settings })) => {
                 let shown = load(&settings)?.shown;
                 match output {

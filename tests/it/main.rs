@@ -48,6 +48,7 @@ mod prove;
 mod proxy;
 mod reload;
 mod scale;
+mod schema;
 mod sim;
 mod sqlite;
 mod stores;
