@@ -170,7 +170,8 @@ fn fingerprint(shown: &[Shown]) -> String {
     let common = |one: &&Shown| COMMON.contains(&one.key.as_str()) || one.key.starts_with("job.");
     let mut lines: Vec<_> = shown.iter().filter(common).map(|one| (&one.key, &one.value)).collect();
     lines.sort_unstable();
-    format!("{:016x}", hash(serde_json::json!(lines).to_string().as_bytes()))
+    let text = serde_json::to_string(&lines).unwrap_or_else(|error| unreachable!("texts are JSON: {error}"));
+    format!("{:016x}", hash(text.as_bytes()))
 }
 
 /// The path of the file that was named, or of the usual one, and its text if it is there.

@@ -104,7 +104,7 @@ impl Lease {
             let Some(writing) = self.compose(index, now, out) else { continue };
             let base = self.seats[index].version().unwrap_or(Version::ABSENT);
             let row = RowWrite::Lease(self.jobs[index].clone(), Box::new(writing.row.clone()));
-            self.seats[index].writing = Some(writing);
+            self.seats[index].writing = Some(Box::new(writing));
             seats.push(index);
             writes.push(Write { base, row });
         }
@@ -413,7 +413,7 @@ impl Lease {
                 } else if seat.row.ledger.len() >= MOST_UNFILED {
                     Refusal::Unfiled
                 } else {
-                    seat.launch = Some(launch);
+                    seat.launch = Some(Box::new(launch));
                     return self.enqueue(index);
                 }
             }
@@ -430,7 +430,7 @@ impl Lease {
         if seat.work.is_some_and(|(current, _)| current == run) {
             seat.work = None;
             seat.winding = false;
-            seat.ended = Some((run, end));
+            seat.ended = Some(Box::new((run, end)));
             self.announce(index, now, &Ending::Lost, out);
             self.enqueue(index);
         }

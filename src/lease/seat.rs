@@ -13,7 +13,8 @@ use crate::rows::{Cursor, Lease, RowError, RunState};
 use crate::stores::Version;
 use crate::time::{Instant, Wall};
 
-/// What one instance knows and wants of one job.
+/// What one instance knows and wants of one job. What most jobs lack most of the time is boxed: there
+/// may be ten thousand seats.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
     /// The row, as last seen.
@@ -27,7 +28,7 @@ pub(super) struct Seat {
     /// The version at which a hand-over was sent: from then on it gives us nothing.
     pub(super) surrendered: Option<Version>,
     /// The write that is under way.
-    pub(super) writing: Option<Writing>,
+    pub(super) writing: Option<Box<Writing>>,
     /// Since when only a read can tell what the row shows.
     pub(super) unsure: Option<Instant>,
     /// The job is on the list no more: it is given up between two runs, and never taken.
@@ -41,13 +42,13 @@ pub(super) struct Seat {
     /// The scheduler was asked to wind up for the sake of `exit`.
     pub(super) winding: bool,
     /// An occurrence that shall start.
-    pub(super) launch: Option<Launch>,
+    pub(super) launch: Option<Box<Launch>>,
     /// Who here wants the job led.
     pub(super) demand: Demand,
     /// A run that goes on in this process, and the incarnation that started it.
     pub(super) work: Option<(RunId, Incarnation)>,
     /// How a run ended, until the row says so.
-    pub(super) ended: Option<(RunId, End)>,
+    pub(super) ended: Option<Box<(RunId, End)>>,
     /// How far the entries of the row are filed.
     pub(super) filing: Filing,
     /// The leadership that the scheduler was told of, and since when.
@@ -171,10 +172,11 @@ impl Seat {
                     self.winding = false;
                 }
                 self.row = row;
+                self.row.ledger.shrink_to_fit();
                 self.illegible = None;
                 self.filing.keep_to(&self.row.ledger);
                 let ended = self.ended.take();
-                self.ended = ended.filter(|(run, _)| self.is_running(*run));
+                self.ended = ended.filter(|ended| self.is_running(ended.0));
             }
             Err(why) => self.illegible = Some(why),
         }
@@ -247,7 +249,7 @@ impl Seat {
 
     /// The row that says how the last run ended, or `None` when it says so already.
     pub(super) fn report(&self) -> Option<Lease> {
-        self.ended.as_ref().filter(|(run, _)| self.is_running(*run)).map(|_| self.newest())
+        self.ended.as_ref().filter(|ended| self.is_running(ended.0)).map(|_| self.newest())
     }
 
     /// The row without the wish of a person that cannot be granted.
@@ -259,7 +261,7 @@ impl Seat {
     pub(super) fn newest(&self) -> Lease {
         let mut row = self.row.clone();
         row.ledger.retain(|entry| !self.filing.is_done(entry));
-        if let (Some(cursor), Some((run, end))) = (&mut row.cursor, &self.ended)
+        if let (Some(cursor), Some((run, end))) = (&mut row.cursor, self.ended.as_deref())
             && self.is_running(*run)
         {
             cursor.state = end.state;

@@ -304,6 +304,10 @@ impl Runner {
             (error.id(), Err(why))
         });
         let Some((Running { run, cursor, overdue }, _)) = self.running.remove(&task) else { return };
+        if self.running.is_empty() {
+            // The room that many at once have taken.
+            self.running.shrink_to_fit();
+        }
         let ran = match (result, overdue.get()) {
             (Ok(()), _) => Ran::Well,
             (Err(JobError::Interrupted), Some(timeout)) => {
