@@ -36,6 +36,7 @@ mod http;
 mod http_jobs;
 mod instance;
 mod layer;
+mod ledger;
 mod library;
 mod log;
 mod looks;
