@@ -1,6 +1,7 @@
 //! The command line.
 
 mod elections;
+mod events;
 mod exec;
 mod flags;
 mod jobs;
@@ -32,6 +33,7 @@ use tenure::prove::{self, Proof};
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
+use events::Events;
 use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
@@ -80,6 +82,7 @@ enum Command {
     Why(Why),
     /// Show the instances
     Nodes(Shape),
+    Events(Events),
     /// Have an instance give up all that it leads and lead nothing, while its process goes on
     Drain(Node),
     /// Have a drained instance take part again
@@ -207,6 +210,7 @@ impl Cli {
                 }
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
             }
+            Command::Events(events) => events.run(),
             Command::Drain(node) => node.drain(),
             Command::Undrain(node) => node.undrain(),
             Command::StepDown(StepDown { job, to, settings }) => {

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod drain;
+pub mod events;
 pub(crate) mod hand;
 pub mod history;
 pub mod lookup;

@@ -23,6 +23,7 @@ mod drain;
 mod elections;
 #[cfg(feature = "datastore")]
 mod emulator;
+mod events;
 mod exec;
 mod failover;
 mod faults;

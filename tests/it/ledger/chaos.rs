@@ -120,7 +120,8 @@ pub(super) fn stop_all(fleet: &mut Fleet) {
 pub(super) fn answer_those_who_wait(fleet: &Fleet, jobs: &[Job]) {
     let end = now() + PATIENCE;
     loop {
-        let status: Value = serde_json::from_str(&fleet.ask(&["status", "-o", "json"])).unwrap();
+        let text = fleet.ask(&["status", "-o", "json"]);
+        let status: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let held = status["jobs"].as_array().unwrap().iter().filter(|job| job["held"] == true);
         let held: Vec<_> = held.map(|job| job["job"].as_str().unwrap().to_owned()).collect();
         let led = status["jobs"].as_array().unwrap().iter().all(|job| job["horizon_ms"].is_u64());
