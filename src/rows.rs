@@ -39,6 +39,9 @@ pub struct Cluster {
     /// How many wishes people have written into lease rows. Who sees it rise reads them.
     #[serde(deserialize_with = "counter")]
     pub wishes: u64,
+    /// The lives that people have drained, without most of those that are over.
+    #[serde(default)]
+    pub drained: Vec<Incarnation>,
 }
 
 /// One instance's row, alive for as long as it changes.
@@ -114,6 +117,23 @@ pub enum Wish {
         /// Who shall lead.
         to: Option<Incarnation>,
     },
+}
+
+impl Cluster {
+    /// The same with `who` drained, and of the others only those that are `alive`.
+    #[must_use]
+    pub fn drain(self, who: Incarnation, alive: &[Incarnation]) -> Self {
+        let mut row = self.undrain(who, alive);
+        row.drained.push(who);
+        row
+    }
+
+    /// The same with `who` drained no more, and of the others only those that are `alive`.
+    #[must_use]
+    pub fn undrain(mut self, who: Incarnation, alive: &[Incarnation]) -> Self {
+        self.drained.retain(|id| *id != who && alive.contains(id));
+        self
+    }
 }
 
 impl Lease {
@@ -258,5 +278,20 @@ mod millis {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_gone_leaves_the_list_of_the_drained_with_the_next_change_of_it() {
+        let [one, two, three] = [1, 2, 3].map(Incarnation);
+        let row = Cluster { schema: SCHEMA, id: ClusterId(1), settled: true, wishes: 0, drained: Vec::new() };
+        let row = row.drain(one, &[one, two, three]).drain(two, &[one, two, three]).drain(two, &[one, two]);
+        assert_eq!(row.drained, [one, two]);
+        assert_eq!(row.clone().drain(three, &[two, three]).drained, [two, three]);
+        assert_eq!(row.undrain(two, &[two, three]).drained, []);
     }
 }

@@ -19,9 +19,11 @@ mod continuous;
 mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
+mod drain;
 mod elections;
 #[cfg(feature = "datastore")]
 mod emulator;
+mod events;
 mod exec;
 mod failover;
 mod faults;
@@ -35,6 +37,7 @@ mod http;
 mod http_jobs;
 mod instance;
 mod layer;
+mod ledger;
 mod library;
 mod log;
 mod looks;
@@ -47,6 +50,7 @@ mod prove;
 mod proxy;
 mod reload;
 mod scale;
+mod schema;
 mod sim;
 mod sqlite;
 mod stores;
