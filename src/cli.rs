@@ -1,10 +1,12 @@
 //! The command line.
 
 mod elections;
+mod events;
 mod exec;
 mod flags;
 mod jobs;
 mod lab;
+mod nodes;
 mod sim;
 
 use std::ffi::OsString;
@@ -32,10 +34,12 @@ use tenure::prove::{self, Proof};
 use tenure::stores::{self, Place};
 use tenure::time::{Clock, SystemClock, Wall};
 
+use events::Events;
 use exec::{Check, Exec};
 use flags::Settings;
 use jobs::Jobs;
 use lab::{Lab, LabNode};
+use nodes::Node;
 use sim::Sim;
 
 /// Most instances of one `tenure prove`.
@@ -80,6 +84,11 @@ enum Command {
     Why(Why),
     /// Show the instances
     Nodes(Shape),
+    Events(Events),
+    /// Have an instance give up all that it leads and lead nothing, while its process goes on
+    Drain(Node),
+    /// Have a drained instance take part again
+    Undrain(Node),
     /// Ask the leader of a job to give it to another instance
     StepDown(StepDown),
     /// Run a command only while this process leads a job
@@ -109,6 +118,8 @@ enum Look {
     Check(Settings),
     /// Print every value and where it comes from
     Show(Shape),
+    /// Print the JSON Schema of the file, for editors and checks
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +217,9 @@ impl Cli {
                 }
                 shape.show(async |store, _| Ok(why(store, &job, at).await?))
             }
+            Command::Events(events) => events.run(),
+            Command::Drain(node) => node.drain(),
+            Command::Undrain(node) => node.undrain(),
             Command::StepDown(StepDown { job, to, settings }) => {
                 let config = load_quietly(&settings)?;
                 let moved = wait(async {
@@ -236,6 +250,7 @@ impl Cli {
                 guarded.map_err(|error| Failure::Other(format!("only `tenure run` starts a warden: {error}")))
             }),
             Command::Config(Look::Check(settings)) => print(&check(&load(&settings)?)),
+            Command::Config(Look::Schema) => print(&format!("{:#}", config::schema())),
             Command::Config(Look::Show(Shape { output, settings })) => {
                 let shown = load(&settings)?.shown;
                 match output {

@@ -10,6 +10,7 @@ mod layers;
 mod policy;
 mod problem;
 mod schedule;
+mod schema;
 mod section;
 pub mod settings;
 mod store;
@@ -27,6 +28,7 @@ pub use job::MOST_JOBS;
 pub use layers::{Env, Flags, Shown};
 pub use problem::{ConfigError, Problem, Source, Spot};
 pub use schedule::{LONGEST_INTERVAL, LONGEST_JITTER, moment};
+pub use schema::schema;
 pub use words::duration;
 pub use work::{LONGEST_LINE, LONGEST_PAUSE, LONGEST_TIMEOUT, MOST_LINES, MOST_OUTPUT};
 

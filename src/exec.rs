@@ -16,7 +16,6 @@ use rustix::process::Signal;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::sleep;
 
-use crate::commands::hand::offer;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::handle::Handle;
@@ -166,7 +165,7 @@ impl Exec {
     async fn part(&self, service: &Service, node: &str) {
         let job = &self.job;
         match service.drain().await {
-            Ok(()) => offer(&*service.store, job).await,
+            Ok(()) => {}
             Err(failure) => tracing::warn!(
                 event = "exec.kept", %job, node,
                 "The lease of {job} could not be given up: {failure}"

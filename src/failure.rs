@@ -1,6 +1,7 @@
 //! Why the program ends other than well, and the exit code that says so to scripts.
 
 use crate::commands::check::CheckError;
+use crate::commands::drain::DrainError;
 use crate::commands::lookup::LookupError;
 use crate::commands::order::OrderError;
 use crate::commands::step_down::StepDownError;
@@ -28,6 +29,9 @@ pub enum Failure {
     /// The job stays where it is.
     #[error(transparent)]
     StepDown(StepDownError),
+    /// The instance was not drained, or not undrained.
+    #[error(transparent)]
+    Drain(DrainError),
     /// The term does not lead.
     #[error(transparent)]
     Check(CheckError),
@@ -82,6 +86,13 @@ impl Failure {
                     1
                 }
             }
+            Self::Drain(error) => {
+                if error.is_temporary() {
+                    75
+                } else {
+                    1
+                }
+            }
             Self::Store(StoreError::Denied(_)) => 77,
             Self::Config(_) => 78,
             Self::Signal(number) => 128 + (number & 0x7f),
@@ -92,6 +103,12 @@ impl Failure {
 impl From<StepDownError> for Failure {
     fn from(error: StepDownError) -> Self {
         if let StepDownError::Store(error) = error { Self::Store(error) } else { Self::StepDown(error) }
+    }
+}
+
+impl From<DrainError> for Failure {
+    fn from(error: DrainError) -> Self {
+        if let DrainError::Store(error) = error { Self::Store(error) } else { Self::Drain(error) }
     }
 }
 

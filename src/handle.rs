@@ -125,6 +125,8 @@ pub struct Health {
     pub commits: Option<StoreError>,
     /// Why the cluster's row cannot be understood, if so: nothing is taken meanwhile.
     pub puzzled: Option<RowError>,
+    /// People have drained this instance.
+    pub drained: bool,
     /// The store shows less than it did before: this instance leads nothing more.
     pub regressed: Option<String>,
 }

@@ -45,6 +45,9 @@
 //! 9. *A lost store.* An instance that knew the cluster's row and finds it gone or another, or finds
 //!    a lease row older than it was, leads nothing more. In a volatile store everybody waits a full
 //!    time-to-live, restores terms and cursors from memory, and goes on above them.
+//! 10. *Drained.* A life that the cluster's row lists as drained hands over what it leads as if it were to
+//!     stop, and takes nothing until it is listed no more. No safety rests on this: before it reads the
+//!     row it leads as ever.
 //!
 //! # Why two instances never lead one job
 //!
@@ -73,6 +76,7 @@
 //! * *An occurrence that was recorded and whose leader vanished* may or may not have run. It is not run
 //!   again unless the job wants that; it leaves an account and an event.
 
+mod aside;
 mod filing;
 mod leading;
 mod living;
@@ -151,6 +155,8 @@ pub struct Lease {
     /// Leases that have left this instance so far.
     moved: u64,
     draining: bool,
+    /// The life that the cluster's row listed as drained, if it did.
+    aside: Option<Incarnation>,
 
     cluster: Option<Met>,
     /// Why the cluster's row cannot be understood, if so.
@@ -299,6 +305,7 @@ impl Lease {
             past: Vec::new(),
             moved: 0,
             draining: false,
+            aside: None,
             cluster: None,
             puzzled: None,
             settling: None,
@@ -460,11 +467,12 @@ impl Lease {
         self.ask(now, why, Ask::Write(vec![Write { base, row }]), out);
     }
 
-    /// Another instance says that some rows are worth reading.
+    /// Somebody says that the rows of some jobs are worth reading; of none, that the cluster's is.
     fn woken(&mut self, now: Instant, jobs: Vec<JobName>) {
-        let mine: BTreeSet<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
-        if !mine.is_empty() && self.incarnation().is_some() {
-            self.want.merge(Wanted { leases: mine, ..Wanted::default() });
+        let cluster = jobs.is_empty();
+        let leases: BTreeSet<_> = jobs.into_iter().filter(|job| self.seat_of(job).is_some()).collect();
+        if (cluster || !leases.is_empty()) && self.incarnation().is_some() {
+            self.want.merge(Wanted { cluster, members: false, leases });
             self.want_at = now;
         }
     }

@@ -127,7 +127,7 @@ impl From<&Cursor> for Last {
 }
 
 /// What became of a due time, or of several in a row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// The due time, or the first of them.
     #[serde(serialize_with = "text")]

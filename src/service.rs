@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::commands::hand::offer;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::handle::Handle;
@@ -108,17 +109,22 @@ impl Service {
         Failure::Other(format!("the instance ended by itself{why}; this is a bug, please report it"))
     }
 
-    /// Gives everything away.
+    /// Gives everything away, and offers to everybody what it had nobody to give to.
     pub(crate) async fn drain(&self) -> Result<(), Failure> {
         let node = self.name.as_str();
         tracing::info!(event = "instance.stopping", node, "Node {node} hands its jobs over and stops");
+        let seats = self.handle.snapshot().await.map(|known| known.seats.clone()).unwrap_or_default();
+        let led: Vec<_> =
+            seats.into_iter().filter(|seat| seat.until.is_some()).map(|seat| seat.job).collect();
         self.handle.tell(Input::Drain).await;
         timeout(self.patience, self.handle.stopped()).await.map_err(|_| {
             Failure::Other(format!(
                 "not everything could be handed over within {:?}; what is left is free for others when it lapses",
                 self.patience
             ))
-        })
+        })?;
+        offer(&*self.store, &led).await;
+        Ok(())
     }
 
     /// Ends what shows it.

@@ -132,6 +132,23 @@ fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX / 4)
 }
 
+/// A duration as a configuration has it, to the millisecond.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact(pub Duration);
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = (self.0.as_nanos() + 500_000) / 1_000_000;
+        match u64::try_from(millis).unwrap_or(u64::MAX) {
+            0 => f.write_str("0s"),
+            millis if millis % 86_400_000 == 0 => write!(f, "{}d", millis / 86_400_000),
+            millis if millis % 3_600_000 == 0 => write!(f, "{}h", millis / 3_600_000),
+            millis if millis % 60_000 == 0 => write!(f, "{}m", millis / 60_000),
+            millis => write!(f, "{:?}", Duration::from_millis(millis)),
+        }
+    }
+}
+
 /// Where `now` comes from: the kernel in production, the simulator's world elsewhere.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The boot clock.

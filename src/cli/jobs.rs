@@ -2,12 +2,14 @@
 
 use clap::{Args, Subcommand};
 use tenure::commands::history::history;
-use tenure::commands::next::next;
+use tenure::commands::next::{explain, next};
 use tenure::commands::order::{Order, order};
+use tenure::commands::show::show;
 use tenure::commands::status::status;
-use tenure::config;
+use tenure::config::{self, Config};
 use tenure::failure::Failure;
 use tenure::machine::JobName;
+use tenure::schedulers::Schedule;
 use tenure::schedulers::policy::MOST_KEPT;
 use tenure::time::{Clock, SystemClock, Wall};
 
@@ -21,6 +23,8 @@ const MOST_NEXT: usize = 1000;
 pub(super) enum Jobs {
     /// Show who leads which job, like `tenure status`
     List(Shape),
+    /// Show everything about one job
+    Show(One),
     /// Show what became of a job's due times, the newest first
     History(History),
     /// Show when a job is due next
@@ -43,6 +47,14 @@ pub(super) struct Target {
     job: JobName,
     #[command(flatten)]
     settings: Settings,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Which job
+    job: JobName,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +87,9 @@ pub(super) struct Next {
     /// How many due times
     #[arg(short = 'n', long, value_name = "N", default_value_t = 5, value_parser = at_most(MOST_NEXT))]
     most: usize,
+    /// Say which of them a change of the clocks moves, leaves out or doubles, and why
+    #[arg(long)]
+    explain_dst: bool,
     #[command(flatten)]
     shape: Shape,
 }
@@ -89,12 +104,20 @@ impl Jobs {
             Self::History(History { job, most, before, shape }) => {
                 shape.show(async |store, _| Ok(history(store, &job, before, most).await?))
             }
-            Self::Next(Next { job, most, shape }) => shape.show(async |store, config| {
+            Self::Show(One { job, shape }) => shape.show(async |store, config| {
                 let known = config.jobs.iter().find(|known| known.name == job);
-                let unknown =
-                    || Failure::Other(format!("this configuration has no job {job}, only the store may"));
-                let schedule = &known.ok_or_else(unknown)?.schedule;
-                Ok(next(store, &job, &**schedule, SystemClock.wall(), most).await?)
+                Ok(show(store, &job, known, SystemClock.wall()).await?)
+            }),
+            Self::Next(Next { job, most, explain_dst: true, shape }) => shape.show(async |_, config| {
+                let schedule = schedule(config, &job)?;
+                let unmoved = || {
+                    let words = schedule.in_words();
+                    Failure::Other(format!("{job} is due {words}: no change of clocks moves that"))
+                };
+                explain(&job, schedule, SystemClock.wall(), most).ok_or_else(unmoved)
+            }),
+            Self::Next(Next { job, most, explain_dst: false, shape }) => shape.show(async |store, config| {
+                Ok(next(store, &job, schedule(config, &job)?, SystemClock.wall(), most).await?)
             }),
             Self::Pause(target) => target.order(Order::Pause),
             Self::Resume(target) => target.order(Order::Resume),
@@ -115,6 +138,13 @@ impl Target {
         })?;
         print(&ordered.to_string())
     }
+}
+
+/// The schedule of a job of the configuration.
+fn schedule<'a>(config: &'a Config, job: &JobName) -> Result<&'a dyn Schedule, Failure> {
+    let known = config.jobs.iter().find(|known| known.name == *job);
+    let unknown = || Failure::Other(format!("this configuration has no job {job}, only the store may"));
+    Ok(&*known.ok_or_else(unknown)?.schedule)
 }
 
 /// From one on, and no more than that.

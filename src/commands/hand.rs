@@ -17,6 +17,8 @@ use crate::stores::{Change, Fields, Key, Kind, Outcome, Query, Store, StoreError
 pub(super) const MOST_ATTEMPTS: usize = 10;
 /// Instances that are told at once; others find out by themselves.
 const MOST_TOLD: usize = 64;
+/// Jobs that are offered at once.
+const MOST_OFFERED: usize = 500;
 /// How long a wake-up may take; whoever misses it finds out by itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,38 +35,58 @@ pub(super) async fn write(
 
 /// Makes every instance read the lease rows at its next look.
 pub(super) async fn announce(store: &dyn Store) -> Result<(), StoreError> {
+    let raised = |row: Cluster| Cluster { wishes: row.wishes.saturating_add(1), ..row };
+    amend(store, raised).await.map(drop)
+}
+
+/// Changes the row of the cluster. False if others changed it each time, or nobody can read it.
+pub(super) async fn amend(
+    store: &dyn Store,
+    change: impl Fn(Cluster) -> Cluster,
+) -> Result<bool, StoreError> {
     for _ in 0..MOST_ATTEMPTS {
         let query = Query { keys: vec![wire::cluster_key()], ..Query::default() };
         let Some(Found { version, row: Ok(row), .. }) = wire::view(store.read(query).await?).cluster else {
-            return Ok(());
+            return Ok(false);
         };
-        let row = Cluster { wishes: row.wishes.saturating_add(1), ..row };
-        if write(store, wire::cluster_key(), version, encode(&row)).await? {
-            return Ok(());
+        let changed = change(row.clone());
+        if changed == row || write(store, wire::cluster_key(), version, encode(&changed)).await? {
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Tells the instance at `url` that the row of `job` is worth reading.
 pub(super) async fn tell(url: String, job: &JobName) {
+    ring(url, vec![job.clone()]).await;
+}
+
+/// Tells the instance at `url` that the rows of `jobs` are worth reading; of none, that the cluster's is.
+pub(super) async fn ring(url: String, jobs: Vec<JobName>) {
     if !url.is_empty() {
-        drop(timeout(PATIENCE, wake(url, vec![job.clone()])).await);
+        drop(timeout(PATIENCE, wake(url, jobs)).await);
     }
 }
 
-/// Tells everybody that nobody leads `job`, if so: a leader that gave it up may have known of nobody.
-pub(crate) async fn offer(store: &dyn Store, job: &JobName) {
-    let query = Query { keys: vec![lease_key(job)], kinds: vec![Kind::Member], ..Query::default() };
+/// Tells everybody which of `jobs` nobody leads: a leader that gave them up may have known of nobody.
+pub(crate) async fn offer(store: &dyn Store, jobs: &[JobName]) {
+    let keys: Vec<_> = jobs.iter().take(MOST_OFFERED).map(lease_key).collect();
+    if keys.is_empty() {
+        return;
+    }
+    let query = Query { keys, kinds: vec![Kind::Member], ..Query::default() };
     // Without it they still learn of it when they look next.
     let View { members, leases, .. } = store.read(query).await.map(wire::view).unwrap_or_default();
-    if leases.iter().any(|(_, found)| found.row.as_ref().is_ok_and(|row| row.holder.is_some())) {
+    let free =
+        leases.into_iter().filter(|(_, found)| found.row.as_ref().is_ok_and(|row| row.holder.is_none()));
+    let free: Vec<_> = free.map(|(job, _)| job).collect();
+    if free.is_empty() {
         return;
     }
     let mut told = JoinSet::new();
     for row in members.into_iter().filter_map(|(_, found)| found.row.ok()).take(MOST_TOLD) {
-        let job = job.clone();
-        told.spawn(async move { tell(row.url, &job).await });
+        told.spawn(ring(row.url, free.clone()));
     }
     told.join_all().await;
 }

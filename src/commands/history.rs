@@ -42,7 +42,17 @@ pub async fn history(
     before: Option<Wall>,
     most: usize,
 ) -> Result<History, LookupError> {
-    let row = lookup::lease(store, job).await?;
+    of_row(store, job, lookup::lease(store, job).await?, before, most).await
+}
+
+/// The same, where the row of the job has been read.
+pub(super) async fn of_row(
+    store: &dyn Store,
+    job: &JobName,
+    row: Lease,
+    before: Option<Wall>,
+    most: usize,
+) -> Result<History, LookupError> {
     let mut problems = Vec::new();
     let mut accounts: Vec<Account> = Vec::new();
     for entry in history::read(store, job, before, most).await? {

@@ -1,12 +1,14 @@
-//! Finds a job by its name, or what was meant by it.
+//! Finds a job by its name, or what was meant by it, and an instance by its name or incarnation.
 
-use crate::machine::JobName;
+use crate::machine::{Incarnation, JobName};
 use crate::ports::wire;
-use crate::rows::{Lease, RowError};
+use crate::rows::{Lease, Member, RowError};
 use crate::stores::{Key, Kind, Query, Store, StoreError};
 
 /// A name that is less like the one given is no suggestion.
 const ALIKE: f64 = 0.7;
+/// Digits that an incarnation is known by at least.
+const SHORTEST_PREFIX: usize = 8;
 
 /// Why a job was not found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +27,27 @@ pub enum LookupError {
     /// Its row cannot be understood.
     #[error("the row of job {0} cannot be used: {1}")]
     Unreadable(JobName, RowError),
+}
+
+/// Why an instance was not found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// No such instance.
+    #[error("there is no instance {name}; there are {}", names(.known))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Who is there.
+        known: Vec<String>,
+    },
+    /// Several instances have that name.
+    #[error("several instances are called {name}: give one of the incarnations {} instead", names(.incarnations))]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// What tells them apart.
+        incarnations: Vec<String>,
+    },
 }
 
 /// The row of a job.
@@ -56,4 +79,30 @@ pub(super) fn lease_key(job: &JobName) -> Key {
 
 pub(super) fn suggestion(meant: Option<&JobName>) -> String {
     meant.map(|meant| format!(": did you mean {meant}?")).unwrap_or_default()
+}
+
+/// The member of that name, or else of an incarnation that begins like that.
+pub(super) fn called<'a>(
+    members: &'a [(Incarnation, Member)],
+    name: &str,
+) -> Result<&'a (Incarnation, Member), NodeError> {
+    let named: Vec<_> = members.iter().filter(|(_, row)| row.name == name).collect();
+    let begins = |id: Incarnation| name.len() >= SHORTEST_PREFIX && id.to_string().starts_with(name);
+    let found = if named.is_empty() { members.iter().filter(|(id, _)| begins(*id)).collect() } else { named };
+    match found.as_slice() {
+        [] => {
+            let mut known: Vec<_> = members.iter().map(|(_, row)| row.name.clone()).collect();
+            known.sort_unstable();
+            Err(NodeError::Unknown { name: name.to_owned(), known })
+        }
+        [one] => Ok(one),
+        several => {
+            let incarnations = several.iter().map(|(id, _)| id.to_string()).collect();
+            Err(NodeError::Ambiguous { name: name.to_owned(), incarnations })
+        }
+    }
+}
+
+fn names(names: &[String]) -> String {
+    if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
 }

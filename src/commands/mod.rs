@@ -1,6 +1,8 @@
 //! Commands that do one thing and end, without an instance of their own. One file a command.
 
 pub mod check;
+pub mod drain;
+pub mod events;
 pub(crate) mod hand;
 pub mod history;
 pub mod lookup;
@@ -8,6 +10,7 @@ pub mod next;
 pub mod nodes;
 pub mod order;
 pub mod plan;
+pub mod show;
 pub mod sim;
 pub mod status;
 pub mod step_down;

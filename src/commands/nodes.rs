@@ -32,18 +32,25 @@ pub struct Node {
     pub member: Member,
     /// How many jobs it leads.
     pub leads: usize,
+    /// A person has drained it.
+    pub drained: bool,
 }
 
 /// Reads which instances there are in `store`.
 pub async fn nodes(store: &dyn Store) -> Result<Nodes, StoreError> {
-    let query = Query { kinds: vec![Kind::Member, Kind::Lease], ..Query::default() };
-    let View { members, leases, .. } = wire::view(store.read(query).await?);
+    let (keys, kinds) = (vec![wire::cluster_key()], vec![Kind::Member, Kind::Lease]);
+    let query = Query { keys, kinds, ..Query::default() };
+    let View { cluster, members, leases } = wire::view(store.read(query).await?);
     let holders: Vec<_> = leases.iter().filter_map(|(_, found)| found.row.as_ref().ok()?.holder).collect();
     let leads = |id: Incarnation| holders.iter().filter(|holder| **holder == id).count();
+    let aside = cluster.and_then(|found| found.row.ok()).map(|row| row.drained).unwrap_or_default();
     let (mut nodes, mut problems) = (Vec::new(), Vec::new());
     for (id, found) in members {
         match found.row {
-            Ok(row) => nodes.push(Node { member: Member::new(id, &row), leads: leads(id) }),
+            Ok(row) => {
+                let (member, drained) = (Member::new(id, &row), aside.contains(&id));
+                nodes.push(Node { member, leads: leads(id), drained });
+            }
             Err(why) => problems.push(format!("{}: {why}", row_of_instance(id))),
         }
     }
@@ -60,9 +67,13 @@ impl Display for Nodes {
     }
 }
 
-fn cells(Node { member, leads }: &Node) -> [String; 6] {
+fn cells(Node { member, leads, drained }: &Node) -> [String; 6] {
     let text = |text: &str| if text.is_empty() { NOTHING.to_owned() } else { Printable(text).to_string() };
-    let state = if member.draining { "leaving" } else { "here" };
+    let state = match (drained, member.draining) {
+        (true, _) => "draining",
+        (false, true) => "leaving",
+        (false, false) => "here",
+    };
     [
         text(&member.name),
         leads.to_string(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::hand::{MOST_ATTEMPTS, announce, write};
-use super::lookup::{lease_key, meant, suggestion};
+use super::lookup::{NodeError, called, lease_key, meant, suggestion};
 use crate::lease::{Found, View};
 use crate::machine::{Incarnation, JobName, Term};
 use crate::ports::wake::wake;
@@ -19,8 +19,6 @@ use crate::stores::{Kind, Query, Store, StoreError};
 
 /// From one look at the row to the next.
 const POLL: Duration = Duration::from_millis(50);
-/// Digits that an incarnation is known by at least.
-const SHORTEST_PREFIX: usize = 8;
 
 /// A job has changed hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,22 +53,9 @@ pub enum StepDownError {
     /// It has no leader that could step down.
     #[error("nobody leads {0} now: try again when somebody does")]
     Leaderless(JobName),
-    /// No such instance.
-    #[error("there is no instance {name}; there are {}", names(.known))]
-    UnknownNode {
-        /// What was asked for.
-        name: String,
-        /// Who is there.
-        known: Vec<String>,
-    },
-    /// Several instances have that name.
-    #[error("several instances are called {name}: give one of the incarnations {} instead", names(.incarnations))]
-    Ambiguous {
-        /// The name.
-        name: String,
-        /// What tells them apart.
-        incarnations: Vec<String>,
-    },
+    /// The instance was not found.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// There is nothing to do.
     #[error("{leader} leads {job} already")]
     AlreadyLeads {
@@ -124,8 +109,7 @@ impl StepDownError {
             Self::Store(_)
             | Self::UnknownJob { .. }
             | Self::Unreadable(..)
-            | Self::UnknownNode { .. }
-            | Self::Ambiguous { .. }
+            | Self::Node(_)
             | Self::AlreadyLeads { .. }
             | Self::OtherJobs(_) => false,
         }
@@ -194,32 +178,14 @@ fn successor(
         let anybody = members.iter().any(|(id, row)| *id != leader.0 && able(row));
         return if anybody { Ok(None) } else { Err(StepDownError::Alone(job.clone())) };
     };
-    match called(members, name).as_slice() {
-        [] => {
-            let mut known: Vec<_> = members.iter().map(|(_, row)| row.name.clone()).collect();
-            known.sort_unstable();
-            Err(StepDownError::UnknownNode { name: name.to_owned(), known })
-        }
-        [(id, _)] if *id == leader.0 => {
+    match called(members, name)? {
+        (id, _) if *id == leader.0 => {
             Err(StepDownError::AlreadyLeads { job: job.clone(), leader: leader.1.name.clone() })
         }
-        [(_, row)] if row.draining => Err(StepDownError::Draining(row.name.clone())),
-        [(_, row)] if row.placement != leader.1.placement => Err(StepDownError::OtherJobs(row.name.clone())),
-        [(id, _)] => Ok(Some(*id)),
-        several => {
-            let incarnations = several.iter().map(|(id, _)| id.to_string()).collect();
-            Err(StepDownError::Ambiguous { name: name.to_owned(), incarnations })
-        }
+        (_, row) if row.draining => Err(StepDownError::Draining(row.name.clone())),
+        (_, row) if row.placement != leader.1.placement => Err(StepDownError::OtherJobs(row.name.clone())),
+        (id, _) => Ok(Some(*id)),
     }
-}
-
-/// The members of that name, or else of an incarnation that begins like that.
-fn called<'a>(members: &'a [(Incarnation, Member)], name: &str) -> Vec<&'a (Incarnation, Member)> {
-    let named: Vec<_> = members.iter().filter(|(_, row)| row.name == name).collect();
-    if !named.is_empty() || name.len() < SHORTEST_PREFIX {
-        return named;
-    }
-    members.iter().filter(|(id, _)| id.to_string().starts_with(name)).collect()
 }
 
 /// Waits until the job of `before` has another leader, or its leader declines.
@@ -240,8 +206,4 @@ async fn watch(store: &dyn Store, job: &JobName, before: &Lease, from: &str) -> 
         }
         sleep(POLL).await;
     }
-}
-
-fn names(names: &[String]) -> String {
-    if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
 }

@@ -24,11 +24,10 @@ pub(super) const KEYS: &[&str] =
 /// The policy of the job of a table.
 pub(super) fn read(layers: &mut Layers<'_>, section: &Section<'_>) -> Policy {
     let usual = Policy::default();
-    let missed = section.maybe(layers, "missed", |text| {
-        choose(&[("latest", Missed::Latest), ("all", Missed::All), ("skip", Missed::Skip)], text)
-    });
+    let missed = section
+        .maybe(layers, "missed", |text| choose(&Missed::ALL.map(|missed| (missed.as_str(), missed)), text));
     let on_orphan = section.maybe(layers, "on_orphan", |text| {
-        choose(&[("skip", Orphan::Skip), ("rerun", Orphan::Rerun), ("hold", Orphan::Hold)], text)
+        choose(&Orphan::ALL.map(|orphan| (orphan.as_str(), orphan)), text)
     });
     let retries = section
         .maybe(layers, "retries", |text| within(whole(text)?, 0, MOST_RETRIES, |most| most.to_string()));

@@ -21,7 +21,7 @@ pub const LONGEST_INTERVAL: Duration = Duration::from_hours(366 * 24);
 pub const LONGEST_JITTER: Duration = Duration::from_hours(24);
 
 /// The kinds of schedules.
-const KINDS: [&str; 4] = ["every", "cron", "at", "while"];
+pub(super) const KINDS: [&str; 4] = ["every", "cron", "at", "while"];
 pub(super) const KEYS: &[&str] = &["every", "cron", "at", "while", "zone", "gap", "overlap", "jitter"];
 /// Where there is no such zone.
 const NO_ZONE: &str = "UTC";

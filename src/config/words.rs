@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::time::Exact;
+
 /// How alike two words must be before one is offered for the other.
 const ALIKE: f64 = 0.8;
 /// Keys of Datastore are short, and the rest of a key needs room too.
@@ -123,14 +125,7 @@ fn split(text: &str, inside: impl Fn(char) -> bool) -> (&str, &str) {
 
 /// A duration as [`duration`] reads it, to the millisecond.
 pub(super) fn show(duration: Duration) -> String {
-    let millis = (duration.as_nanos() + 500_000) / 1_000_000;
-    match u64::try_from(millis).unwrap_or(u64::MAX) {
-        0 => "0s".to_owned(),
-        millis if millis % 86_400_000 == 0 => format!("{}d", millis / 86_400_000),
-        millis if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
-        millis if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
-        millis => format!("{:?}", Duration::from_millis(millis)),
-    }
+    Exact(duration).to_string()
 }
 
 #[cfg(test)]

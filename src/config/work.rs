@@ -28,10 +28,10 @@ pub const MOST_OUTPUT: usize = 1 << 30;
 pub const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 
 pub(super) const KEYS: &[&str] = &["preacher", "command", "http"];
-const PREACHER_KEYS: [&str; 3] = ["message", "times", "pause"];
-const COMMAND_KEYS: [&str; 5] = ["run", "dir", "env", "env_file", "output"];
-const HTTP_KEYS: [&str; 6] = ["url", "method", "headers", "body", "success", "timeout"];
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+pub(super) const PREACHER_KEYS: [&str; 3] = ["message", "times", "pause"];
+pub(super) const COMMAND_KEYS: [&str; 5] = ["run", "dir", "env", "env_file", "output"];
+pub(super) const HTTP_KEYS: [&str; 6] = ["url", "method", "headers", "body", "success", "timeout"];
+pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Headers that nobody else is to see.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// Headers that follow from the body and the connection.

@@ -57,6 +57,9 @@ pub(super) fn trouble(health: &Health) -> Option<String> {
         }
         Health { puzzled: Some(why), .. } => Some(format!("{CLUSTER}: {why}")),
         Health { met: false, .. } => Some("the store has not answered yet".to_owned()),
+        Health { drained: true, .. } => {
+            Some("it was drained and leads nothing, until `tenure undrain`".to_owned())
+        }
         Health { met: true, .. } => None,
     }
 }

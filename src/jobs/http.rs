@@ -4,8 +4,8 @@
 //! while it answers can finish. Redirects are not followed: a request that does something must not do
 //! it somewhere else. A run that is asked to end goes on, because nothing can be asked of a request;
 //! when it is cut off the connection is closed, and what the server does then is the server's affair.
-//! It is told the term, which it can compare with the highest that it has seen, and the run, by which
-//! it knows a request that some proxy has sent twice.
+//! It is told the term, which it can compare with the highest that it has seen, and a key by which it
+//! knows what it may have done already: another attempt at the same due time has the same one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,8 @@ use crate::secret::{Secrets, Value};
 const LONGEST_ANSWER: usize = 1 << 20;
 /// What the names of the headers begin with that tell a server of the run.
 pub const PREFIX: &str = "tenure-";
-/// By this a server knows a request that it has had before.
+/// By this a server knows a request that it has had before, whether a proxy sent it twice or it is tried
+/// again: the same for every attempt at a due time.
 const KEY: &str = "idempotency-key";
 
 /// A job that sends a request.
@@ -167,7 +168,7 @@ impl Answer {
 /// Says which run it is.
 fn introduce(run: &Run, headers: &mut HeaderMap) {
     let facts = run.facts().map(|(name, value)| (format!("{PREFIX}{}", name.to_ascii_lowercase()), value));
-    for (name, value) in facts.into_iter().chain([(KEY.to_owned(), run.id.to_string())]) {
+    for (name, value) in facts.into_iter().chain([(KEY.to_owned(), run.occurrence())]) {
         let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), visible(&value).parse()) else {
             unreachable!("what is visible fits into a header")
         };

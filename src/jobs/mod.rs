@@ -52,6 +52,8 @@ pub struct Run {
     pub node: Arc<str>,
     /// When the lease was to end, as things stood at the start: it moves on whenever it is renewed.
     pub deadline: Wall,
+    /// When its job was first led: no job of that name in another store was led at the same nanosecond.
+    pub(crate) since: Wall,
     /// How long it may go on.
     pub(crate) lifeline: Lifeline,
     /// How what it says is written.
@@ -81,6 +83,11 @@ impl Run {
     /// Waits until nothing is left of what it started.
     pub(crate) async fn over(&self) {
         self.remains.closed().await;
+    }
+
+    /// What names this due time among all of all jobs, in whatever store: the same at every attempt at it.
+    pub fn occurrence(&self) -> String {
+        format!("{}/{:x}/{:x}", self.job, self.since.as_nanos(), self.due.as_nanos())
     }
 
     /// What a store checks before it writes in the name of this run.

@@ -140,8 +140,10 @@ impl Lease {
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Option<Writing> {
+        self.stay(index);
+        let gives_up = self.gives_up();
         let seat = &mut self.seats[index];
-        if self.draining {
+        if gives_up {
             seat.exit = Some(Exit::Drain);
         } else if seat.retired {
             seat.exit = Some(Exit::Retired);
@@ -208,7 +210,7 @@ impl Lease {
     fn compose_claim(&mut self, index: usize, me: Incarnation, now: Instant) -> Option<Writing> {
         let seat = &self.seats[index];
         let unwanted = seat.retired || seat.demand == Demand::Nobody;
-        let idle = unwanted || self.draining || self.settling.is_some() || seat.work.is_some();
+        let idle = unwanted || self.gives_up() || self.settling.is_some() || seat.work.is_some();
         if idle || !self.is_free(index) {
             self.seats[index].free = None;
             return None;
@@ -396,10 +398,11 @@ impl Lease {
 
     /// A scheduler wants a cursor to move: that is recorded before anything starts.
     pub(super) fn launch(&mut self, now: Instant, launch: Launch, out: &mut Vec<Output>) {
+        let gives_up = self.gives_up();
         let refusal = match self.seat_of(&launch.job) {
             Some(index) if self.term_led(index, now) == Some(launch.cursor.term) => {
                 let seat = &mut self.seats[index];
-                if seat.exit.is_some() || self.draining {
+                if seat.exit.is_some() || gives_up {
                     Refusal::Leaving
                 } else if seat.work.is_some() || seat.launch.is_some() {
                     Refusal::Busy

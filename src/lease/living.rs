@@ -92,7 +92,7 @@ impl Lease {
                 let id = ClusterId(self.random.u128(1..));
                 // Whoever has led anything remembers a term: then this is a store that was lost.
                 let alone = self.traits.alone && self.settled.is_none();
-                let row = Cluster { schema: SCHEMA, id, settled: alone, wishes: 0 };
+                let row = Cluster { schema: SCHEMA, id, settled: alone, wishes: 0, drained: Vec::new() };
                 self.write(now, Asked::Cluster, Version::ABSENT, RowWrite::Cluster(row), out);
             }
             (Some(Found { row: Err(why), .. }), _) => self.puzzle(now, why, out),
@@ -112,6 +112,7 @@ impl Lease {
                     out.push(Output::Note(Note::Settling(self.timing.ttl)));
                 }
                 self.cluster = Some(Met { version, row, sent, seen: now });
+                self.heed(now, out);
                 if matches!(self.session, Session::Meeting) && !self.draining {
                     self.register(now, out);
                 }
@@ -235,7 +236,7 @@ impl Lease {
             beat,
             ttl: self.timing.ttl,
             url: self.about.url.clone(),
-            draining: self.draining,
+            draining: self.gives_up(),
             moved: self.moved,
             placement: self.placement.clone(),
             version: self.about.version.clone(),
@@ -386,7 +387,7 @@ impl Lease {
     pub(super) fn replan(&mut self) {
         let mut crew: Vec<_> =
             self.members.crew(&self.placement).filter(|id| !self.past.contains(id)).collect();
-        crew.extend(self.incarnation().filter(|_| !self.draining));
+        crew.extend(self.incarnation().filter(|_| !self.gives_up()));
         crew.sort_unstable();
         if crew != self.plan.crew() {
             self.plan = super::Plan::new(self.listed(), crew);
@@ -396,7 +397,7 @@ impl Lease {
     /// Marks jobs that others should lead for leaving, a few at a heartbeat.
     fn rebalance(&mut self, now: Instant) {
         let Some(me) = self.incarnation() else { return };
-        if self.balance == Balance::Sticky || self.draining || self.plan.crew().len() < 2 {
+        if self.balance == Balance::Sticky || self.gives_up() || self.plan.crew().len() < 2 {
             return;
         }
         let settle = self.timing.settle;

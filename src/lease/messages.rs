@@ -21,7 +21,7 @@ pub enum Input {
         /// What came of it.
         answer: Answer,
     },
-    /// Another instance says that these rows are worth reading.
+    /// Somebody says that the rows of these jobs are worth reading, or if none is named the cluster's.
     Woken(Vec<JobName>),
     /// A scheduler wants to start an occurrence.
     Launch(Launch),
@@ -193,6 +193,10 @@ pub enum Note {
     Reaped(String),
     /// The clock that the cluster goes by is this many nanoseconds ahead of our wall clock.
     Skewed(i64),
+    /// People have drained this instance: it gives up what it leads, and takes nothing.
+    Drained,
+    /// It takes part again.
+    Undrained,
     /// Somebody else leads the job.
     Idle {
         /// Which job.

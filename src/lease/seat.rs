@@ -77,7 +77,7 @@ pub(super) enum Exit {
     Wish(Option<Incarnation>),
     /// To anybody, between two runs: the job is on the list no more.
     Retired,
-    /// To anybody: this instance stops.
+    /// To anybody: this instance stops, or stands aside.
     Drain,
     /// To whoever wants it: nobody here does.
     Unwanted,

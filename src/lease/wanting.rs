@@ -32,13 +32,13 @@ impl Lease {
 
     /// Grants a leadership to whoever wants it, if it has begun and nothing ends it already.
     pub(super) fn engage(&mut self, index: usize, out: &mut Vec<Output>) {
-        let (me, draining) = (self.incarnation(), self.draining);
+        let (me, gives_up) = (self.incarnation(), self.gives_up());
         let (job, seat) = (&self.jobs[index], &mut self.seats[index]);
         let Seat { demand: Demand::Caller(run), told: Some((term, _)), work: None, exit: None, .. } = *seat
         else {
             return;
         };
-        if let Some(me) = me.filter(|_| !draining) {
+        if let Some(me) = me.filter(|_| !gives_up) {
             seat.work = Some((run, me));
             out.push(Output::Grant { job: job.clone(), run, term });
         }

@@ -92,6 +92,14 @@ impl Narrator {
                 ahead_ns = ahead,
                 "The wall clock of node {node} differs from that of the eldest instance; due times go by the eldest's"
             ),
+            Note::Drained => tracing::info!(
+                event = "instance.drained",
+                node,
+                "Node {node} was drained: it gives up what it leads, and leads nothing until it is undrained"
+            ),
+            Note::Undrained => {
+                tracing::info!(event = "instance.undrained", node, "Node {node} takes part again");
+            }
             Note::Idle { job, leader } => tracing::info!(
                 event = "lease.idle", %job, node, leader,
                 "Idle: Node {node} could not become leader for job {job}, which {leader} leads"

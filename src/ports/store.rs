@@ -213,8 +213,10 @@ impl Port<Lease> for StorePort {
         let life = machine.life();
         self.incarnation = life.map(|life| life.incarnation);
         self.desk.health.send_if_modified(|health| {
-            let news = health.puzzled.as_ref() != machine.puzzled();
+            let drained = machine.stands_aside();
+            let news = health.puzzled.as_ref() != machine.puzzled() || health.drained != drained;
             health.puzzled = machine.puzzled().cloned();
+            health.drained = drained;
             news
         });
         self.desk.life.send_if_modified(|known| std::mem::replace(known, life) != life);

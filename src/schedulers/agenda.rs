@@ -96,7 +96,8 @@ impl Agenda {
         let watch = Watch { began: now, ended: None, held: None, pause: row.orders.pause };
         let last = row.cursor.as_ref().map(|cursor| cursor.due);
         let (rest, orders, step) = (Duration::ZERO, row.orders, Step::Rests);
-        self.led.insert(job.clone(), Led { term, watch, rest, orders, last, past, step });
+        let born = row.born;
+        self.led.insert(job.clone(), Led { term, born, watch, rest, orders, last, past, step });
         self.wait(job, now);
         let cursor = row.cursor.as_ref().filter(|cursor| cursor.due > now + FUTURE)?;
         schedule.next(cursor.due)
@@ -133,6 +134,11 @@ impl Agenda {
         if let Some(Led { step: Step::Waits(at), .. }) = self.led.remove(job) {
             self.queue.remove(&(at, job.clone()));
         }
+    }
+
+    /// When it was first led, if this instance leads it.
+    pub fn born(&self, job: &JobName) -> Option<Wall> {
+        self.led.get(job).map(|led| led.born)
     }
 
     /// Whether this instance leads it.

@@ -30,6 +30,10 @@ impl Schedule for Continuous {
         "while leading".to_owned()
     }
 
+    fn in_words(&self) -> String {
+        "whenever it does not run, as long as somebody leads it".to_owned()
+    }
+
     fn is_continuous(&self) -> bool {
         true
     }

@@ -14,12 +14,14 @@
 //! time, or both times. Unless a job says otherwise, one that names its minute and its hour never
 //! misses a day nor runs twice, and one that does not follows the clock, as cron has always done.
 
+mod explain;
 mod pattern;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+pub use self::explain::{Change, Told};
 use self::pattern::Pattern;
 use super::Schedule;
 use crate::machine::JobName;
@@ -161,5 +163,27 @@ impl Schedule for Cron {
     fn fingerprint(&self) -> String {
         let zone = self.zone.iana_name().unwrap_or_default();
         format!("cron {} {zone} {:?} {:?}", self.pattern, self.gap, self.overlap)
+    }
+
+    fn in_words(&self) -> String {
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        let gap = match self.gap {
+            Gap::RunAfter => "runs when they have jumped",
+            Gap::Skip => "is left out",
+        };
+        let overlap = match self.overlap {
+            Overlap::First => "runs the first time",
+            Overlap::Both => "runs both times",
+        };
+        let words = self.pattern.in_words();
+        format!(
+            "by the calendar of {zone}: {words} ({}); what clocks jump over {gap}, what they show twice {overlap}",
+            self.pattern
+        )
+    }
+
+    fn explain(&self, after: Wall, most: usize) -> Option<Vec<Told>> {
+        let start = Timestamp::from_nanosecond(after.as_nanos().into()).ok()?;
+        Some(self.told(start, most))
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Schedule;
-use crate::time::Wall;
+use crate::time::{Exact, Wall};
 
 /// An interval schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ impl Schedule for Every {
 
     fn fingerprint(&self) -> String {
         format!("every {:?}", self.0)
+    }
+
+    fn in_words(&self) -> String {
+        format!("every {}, at a fixed rate", Exact(self.0))
     }
 
     fn latest(&self, due: Wall, now: Wall) -> (Wall, u64) {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Schedule;
+use super::{Schedule, Told};
 use crate::lease::placement::hash;
 use crate::machine::JobName;
-use crate::time::Wall;
+use crate::time::{Exact, Wall};
 
 /// A schedule that is later than another.
 #[derive(Clone, Debug)]
@@ -42,6 +42,16 @@ impl Schedule for Jitter {
     fn latest(&self, due: Wall, now: Wall) -> (Wall, u64) {
         let (latest, between) = self.schedule.latest(due - self.by, now - self.by);
         (latest + self.by, between)
+    }
+
+    fn in_words(&self) -> String {
+        format!("{}; {} later, which its name picks", self.schedule.in_words(), Exact(self.by))
+    }
+
+    fn explain(&self, after: Wall, most: usize) -> Option<Vec<Told>> {
+        let told = self.schedule.explain(after - self.by, most)?;
+        let later = |told: Told| Told { due: told.due.map(|due| due + self.by), ..told };
+        Some(told.into_iter().map(later).collect())
     }
 
     fn fingerprint(&self) -> String {

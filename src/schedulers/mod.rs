@@ -16,7 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::continuous::Continuous;
-pub use self::cron::Cron;
+pub use self::cron::{Cron, Told};
 pub use self::interval::Every;
 pub use self::jitter::Jitter;
 pub use self::once::At;
@@ -38,6 +38,17 @@ pub trait Schedule: Send + Sync + fmt::Debug {
 
     /// What tells one schedule from another in a lease row.
     fn fingerprint(&self) -> String;
+
+    /// When that is, in words.
+    fn in_words(&self) -> String {
+        self.fingerprint()
+    }
+
+    /// The due times after a moment, at most so many, and what became of those that a change of the clocks
+    /// touched; `None` if it follows no clocks that are ever set.
+    fn explain(&self, _after: Wall, _most: usize) -> Option<Vec<Told>> {
+        None
+    }
 
     /// Whether the job has no due times, but is due whenever it does not run.
     fn is_continuous(&self) -> bool {

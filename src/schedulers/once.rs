@@ -20,4 +20,8 @@ impl Schedule for At {
     fn fingerprint(&self) -> String {
         format!("at {}", self.0)
     }
+
+    fn in_words(&self) -> String {
+        format!("once, at {}", self.0)
+    }
 }

@@ -52,6 +52,42 @@ pub enum Orphan {
     Hold,
 }
 
+impl Missed {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Latest, Self::All, Self::Skip];
+
+    /// Their names.
+    pub const NAMES: [&'static str; 3] =
+        [Self::ALL[0].as_str(), Self::ALL[1].as_str(), Self::ALL[2].as_str()];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::All => "all",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+impl Orphan {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Skip, Self::Rerun, Self::Hold];
+
+    /// Their names.
+    pub const NAMES: [&'static str; 3] =
+        [Self::ALL[0].as_str(), Self::ALL[1].as_str(), Self::ALL[2].as_str()];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Rerun => "rerun",
+            Self::Hold => "hold",
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

@@ -279,6 +279,7 @@ impl Runner {
         let left = life.map_or(Duration::ZERO, |life| life.horizon.since(self.clock.now()));
         let born = life.map(|life| life.incarnation);
         Run {
+            since: self.agenda.born(&job).unwrap_or_default(),
             job,
             term,
             due: cursor.due,

@@ -19,6 +19,11 @@ impl World {
             self.deliver(self.whom(index), Input::Jobs(self.jobs.clone()))?;
             self.schedule(Duration::ZERO, Event::Start(index));
         }
+        if self.weather.has(Fault::Aside) {
+            // Whoever is between two lives now puts himself on the list again.
+            self.undrain();
+            self.schedule(self.weather.quiet / 3, Event::Undrain);
+        }
         self.schedule(self.weather.quiet, Event::Judge);
         Ok(())
     }
@@ -56,8 +61,16 @@ impl World {
                 format!("after a long calm job {job} has {leaders} leaders")
             })?;
         }
+        let drained = self.store.drained();
+        for (index, instance) in self.crew.iter().enumerate().filter(|(_, one)| one.stands_aside(&drained)) {
+            let led = (0..self.jobs.len()).find(|job| instance.leads(*job, now).is_some());
+            self.court.require(Article::Recovery, led.is_none(), || {
+                format!("after a long calm {index} leads job {led:?}, and was drained")
+            })?;
+        }
         let spread = self.weather.balance == Balance::Spread && !self.weather.has(Fault::Wish);
-        let share = self.jobs.len().div_ceil(self.crew.len());
+        let active = self.crew.iter().filter(|instance| !instance.stands_aside(&drained)).count();
+        let share = self.jobs.len().div_ceil(active.max(1));
         for (index, instance) in self.crew.iter().enumerate().filter(|_| spread) {
             let load = (0..self.jobs.len()).filter(|job| instance.leads(*job, now).is_some()).count();
             self.court.require(Article::Recovery, load <= share, || {

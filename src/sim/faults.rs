@@ -37,6 +37,7 @@ impl World {
             Fault::Outage => (0..self.crew.len()).for_each(|index| self.cut(index, lasting)),
             Fault::Jump => return self.jump(victim),
             Fault::Wish => return self.wish(),
+            Fault::Aside => self.set_aside(),
             Fault::Revise => return self.revise(victim),
             Fault::Wipe => self.wipe(victim, lasting),
             Fault::Rollback => self.store.roll_back(),
@@ -195,6 +196,30 @@ impl World {
         let wishes = RowWrite::Cluster(Cluster { wishes: cluster.wishes + 1, ..cluster });
         self.store.commit(self.now, &[Write { base: version, row }, Write { base, row: wishes }]);
         Ok(())
+    }
+
+    /// A person drains an instance, or undrains it, and may tell it so.
+    fn set_aside(&mut self) {
+        let members: Vec<_> = self.store.incarnations().collect();
+        let (Some(who), Some((base, cluster))) = (self.random.choice(&members), self.store.founding()) else {
+            return;
+        };
+        let drained = cluster.drained.contains(who);
+        let row = if drained { cluster.undrain(*who, &members) } else { cluster.drain(*who, &members) };
+        self.figures.asides += u64::from(!drained);
+        self.store.commit(self.now, &[Write { base, row: RowWrite::Cluster(row) }]);
+        let told = self.random.usize(..self.crew.len());
+        self.schedule(Duration::ZERO, Event::Wake(told, Vec::new()));
+    }
+
+    /// Everybody takes part again; in every other world only if nobody does.
+    pub(super) fn undrain(&mut self) {
+        let someone = self.crew.iter().any(|instance| !instance.stands_aside(&self.store.drained()));
+        let Some((base, cluster)) = self.store.founding() else { return };
+        if !someone || self.seed.is_multiple_of(2) {
+            let row = RowWrite::Cluster(Cluster { drained: Vec::new(), ..cluster });
+            self.store.commit(self.now, &[Write { base, row }]);
+        }
     }
 
     /// An instance gets another list of jobs, which lacks some.

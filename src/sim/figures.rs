@@ -55,6 +55,8 @@ figures! {
     crashes: "crashes",
     /// Processes that were told to stop, and did.
     drained: "drained",
+    /// Instances that people drained, to undrain them later.
+    asides: "set aside",
     /// Processes that stood still for longer than a lease lasts.
     pauses: "pauses longer than a lease",
     /// Requests of which the sender did not learn what became.

@@ -7,7 +7,7 @@ use super::clock::BootClock;
 use super::coverage::State;
 use super::desk::Desk;
 use crate::lease::{Input, Lease, RequestId};
-use crate::machine::{ClusterId, JobName, Term};
+use crate::machine::{ClusterId, Incarnation, JobName, Term};
 use crate::time::{Instant, Wall};
 
 /// A host. It outlives its processes.
@@ -110,6 +110,14 @@ impl Instance {
         ];
         let signs = signs.into_iter().filter(|(_, shows)| *shows).map(|(state, _)| state);
         signs.chain(process.pending.values().flatten().copied()).collect()
+    }
+
+    /// Whether it has been drained, or is about to learn that.
+    pub(super) fn stands_aside(&self, drained: &[Incarnation]) -> bool {
+        let machine = self.process.as_ref().map(|process| &process.machine);
+        machine.is_some_and(|machine| {
+            machine.stands_aside() || machine.incarnation().is_some_and(|id| drained.contains(&id))
+        })
     }
 
     /// What its wall clock shows at the true time `at`.

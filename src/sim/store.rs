@@ -146,6 +146,16 @@ impl Store {
         Some(((lease.version, lease.row.clone()), (cluster.version, cluster.row.clone())))
     }
 
+    /// The cluster's row, for a person who changes it.
+    pub(super) fn founding(&self) -> Option<(Version, Cluster)> {
+        self.rows.cluster.get(&()).map(|stored| (stored.version, stored.row.clone()))
+    }
+
+    /// The lives that people have drained.
+    pub(super) fn drained(&self) -> Vec<Incarnation> {
+        self.rows.cluster.get(&()).map(|stored| stored.row.drained.clone()).unwrap_or_default()
+    }
+
     pub(super) fn incarnations(&self) -> impl Iterator<Item = Incarnation> {
         self.rows.members.keys().copied()
     }

@@ -93,6 +93,8 @@ pub(super) enum Fault {
     Jump,
     /// A person wants a job to move.
     Wish,
+    /// A person drains an instance, or undrains it.
+    Aside,
     /// An instance gets another list of jobs.
     Revise,
     /// The store loses everything.

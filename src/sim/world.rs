@@ -29,7 +29,7 @@ const EPOCH: i64 = 1_000_000_000_000_000_000;
 /// A seed's world.
 #[derive(Debug)]
 pub(super) struct World {
-    seed: u64,
+    pub(super) seed: u64,
     pub(super) weather: Weather,
     pub(super) random: Rng,
     /// The true time.
@@ -98,6 +98,8 @@ pub(super) enum Event {
     Start(usize),
     /// The faults end.
     Quiet,
+    /// Those who stand aside take part again.
+    Undrain,
     /// They have ended long ago.
     Judge,
     /// Who has just begun is in for a surprise.
@@ -232,6 +234,10 @@ impl World {
             Event::Resume(who) => self.resume(who),
             Event::Start(index) => self.start(index),
             Event::Quiet => self.calm(),
+            Event::Undrain => {
+                self.undrain();
+                Ok(())
+            }
             Event::Judge => self.judge(),
             Event::Ambush(who) => {
                 self.ambush(who);

@@ -6,7 +6,7 @@ use jiff::civil::date;
 use jiff::tz::{self, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use tenure::machine::JobName;
-use tenure::schedulers::cron::{Gap, Overlap};
+use tenure::schedulers::cron::{Change, Gap, Overlap};
 use tenure::schedulers::{Cron, Schedule};
 use tenure::time::Wall;
 
@@ -152,6 +152,56 @@ fn what_is_no_cron_expression_is_refused_with_the_field() {
         ("0 0 30 2 *", "there is no such day in any year"),
     ] {
         assert!(refusal(text).contains(said), "{text}: {}", refusal(text));
+    }
+}
+
+/// What a change of the clocks does with the due times of a day, and with what is none.
+fn changes(cron: &Cron, (year, month, day): (i16, i8, i8), zone: &str) -> Vec<(Change, String, bool)> {
+    let begin = date(year, month, day).at(0, 0, 0, 0).to_zoned(TimeZone::get(zone).unwrap()).unwrap();
+    let told = cron.explain(wall(begin.timestamp() - 1.second()), 5).unwrap();
+    let changed = told.into_iter().filter_map(|told| Some((told.change?, told.civil, told.due.is_some())));
+    changed.collect()
+}
+
+#[test]
+fn a_due_time_that_a_change_of_the_clocks_touches_is_explained() {
+    let half_past_two = cron("30 2 * * *", NEW_YORK);
+    let march = |cron: &Cron| changes(cron, (2026, 3, 8), NEW_YORK);
+    let moved = "2026-03-08T03:00:00-04:00[America/New_York]".to_owned();
+    assert_eq!(march(&half_past_two), [(Change::Moved, moved, true)]);
+    let never = "2026-03-08T02:30:00[America/New_York]".to_owned();
+    assert_eq!(march(&half_past_two.clone().with_gap(Gap::Skip)), [(Change::Skipped, never, false)]);
+    let told = half_past_two.explain(wall("2026-03-07T12:00:00Z".parse().unwrap()), 1).unwrap();
+    assert!(told[0].reason.contains("clocks are set from 02:00 to 03:00, so 02:30 never comes"), "{told:?}");
+
+    let half_past_one = cron("30 1 * * *", NEW_YORK);
+    let november = |cron: &Cron| changes(cron, (2026, 11, 1), NEW_YORK);
+    let [first, again] = ["-04:00", "-05:00"].map(|at| format!("2026-11-01T01:30:00{at}[America/New_York]"));
+    let single = [(Change::First, first.clone(), true), (Change::Single, again.clone(), false)];
+    assert_eq!(november(&half_past_one), single);
+    let doubled = [(Change::First, first, true), (Change::Doubled, again, true)];
+    assert_eq!(november(&half_past_one.with_overlap(Overlap::Both)), doubled);
+}
+
+/// Around every change of every zone, by every policy: what is explained is what is due.
+#[test]
+fn what_is_explained_is_what_is_due() {
+    let patterns = ["30 2 * * *", "0 0 * * *", "*/30 * * * *", "0,30 1,3 * * *"];
+    for name in tz::db().available() {
+        let zone = TimeZone::get(name.as_str()).unwrap();
+        let begin = date(2026, 1, 1).to_zoned(zone.clone()).unwrap().timestamp();
+        for change in zone.following(begin).take(4).map(|change| change.timestamp()) {
+            for (index, text) in patterns.into_iter().enumerate() {
+                let cron = Cron::new(text, &job(), zone.clone()).unwrap();
+                let cron = cron.with_gap([Gap::RunAfter, Gap::Skip][index % 2]);
+                let cron = cron.with_overlap([Overlap::First, Overlap::Both][index / 2]);
+                let from = wall(change - 5.hours());
+                let told = cron.explain(from, 12).unwrap();
+                let told: Vec<_> = told.into_iter().filter_map(|told| told.due).collect();
+                let due = std::iter::successors(cron.next(from), |last| cron.next(*last)).take(12);
+                assert_eq!(told, due.collect::<Vec<_>>(), "{name} {text} at {change}");
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenure::commands::check::{CheckError, check};
+use tenure::commands::lookup::NodeError;
 use tenure::commands::status::status;
 use tenure::commands::step_down::{Moved, StepDownError, step_down};
 use tenure::machine::{Incarnation, JobName, Term};
@@ -198,7 +199,8 @@ async fn two_instances_of_one_name_are_told_apart_by_incarnation() {
     let error = scene.fails(Some("shy-owl")).await;
     let third = Incarnation(3).to_string();
     assert!(
-        matches!(&error, StepDownError::Ambiguous { .. }) && error.to_string().contains(&third),
+        matches!(&error, StepDownError::Node(NodeError::Ambiguous { .. }))
+            && error.to_string().contains(&third),
         "{error}"
     );
     // Nobody is there to grant the wish, so it stays in the row.

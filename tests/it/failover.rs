@@ -112,6 +112,21 @@ fn every_occurrence_runs_once_and_the_jobs_are_spread() {
 }
 
 #[test]
+fn a_leader_that_stops_tells_those_who_came_since_it_last_looked() {
+    // It looks ten minutes later, and so does the other: longer than anybody waits here. An emulator would
+    // settle for as long.
+    let mut fleet = Fleet::new("30m", 1, "1h");
+    let leader = fleet.start();
+    let (_, term) = fleet.next_leader("job-0", 0);
+    let other = fleet.start();
+    fleet.wait("the other stands by", |lines| {
+        lines.iter().any(|line| line.is("lease.idle") && line.process == other).then_some(())
+    });
+    fleet.node(&leader).signal(Signal::TERM);
+    assert_eq!(fleet.next_leader("job-0", term).0, other);
+}
+
+#[test]
 fn a_killed_leader_is_replaced_and_nothing_runs_twice() {
     everywhere(|place| {
         let mut fleet = place.fleet(2, "1s");

@@ -97,6 +97,12 @@ impl Fleet {
         std::fs::write(&self.config, text_of(&self.folder, failover, jobs)).unwrap();
     }
 
+    /// Whoever starts from now on, and every command, reads a file of its own. Who runs keeps the one he has.
+    pub(crate) fn part_ways(&mut self, failover: &str, jobs: &str) {
+        self.config = self.folder.0.join("newer.toml");
+        self.rewrite(failover, jobs);
+    }
+
     /// The same on a Datastore emulator, in a cluster of its own.
     pub(crate) fn on_emulator(mut self, address: &str) -> Self {
         let cluster = format!("fleet-{:016x}", fastrand::u64(..));

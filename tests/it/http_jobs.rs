@@ -4,6 +4,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -115,7 +117,6 @@ fn a_request_tells_of_its_run() {
         ("tenure-term", &term),
         ("tenure-due", end.text("due")),
         ("tenure-run", end.text("run")),
-        ("idempotency-key", end.text("run")),
         ("tenure-node", "one"),
         ("tenure-attempt", "1"),
     ] {
@@ -126,6 +127,34 @@ fn a_request_tells_of_its_run() {
     let request = short.request();
     assert_eq!((request.line.as_str(), request.header("tenure-job")), ("POST / HTTP/1.1", "a%20b"));
     assert!(fleet.ended("a b").is("occurrence.finished"));
+}
+
+#[test]
+fn every_attempt_at_a_due_time_has_the_same_key_whoever_leads_and_the_next_due_time_another() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |mut stream| match calls.fetch_add(1, Relaxed) {
+        // The first one hangs, until its leader is killed.
+        0 => drop(stream.read(&mut [0])),
+        _ => stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n").unwrap(),
+    });
+    let flaky = job("flaky", &format!("\"http://{}\"", server.address));
+    let mut fleet =
+        Fleet::of("2s", &format!("{flaky}on_orphan = \"rerun\"\nretries = 2\nbackoff = \"100ms\"\n"));
+    let first = fleet.start();
+    let said =
+        |request: &Request| ["idempotency-key", "tenure-run"].map(|name| request.header(name).to_owned());
+    let [key, run] = said(&server.request());
+    fleet.node(&first).signal(Signal::KILL);
+    fleet.start();
+    for attempt in ["2", "3"] {
+        let request = server.request();
+        let [again, other] = said(&request);
+        assert_eq!((request.header("tenure-attempt"), &again), (attempt, &key));
+        assert_ne!(other, run);
+    }
+    fleet.ended("flaky");
+    fleet.ask(&["jobs", "run", "flaky"]);
+    assert_ne!(said(&server.request())[0], key);
 }
 
 #[test]

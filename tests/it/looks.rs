@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure::commands::events::{Watcher, What};
 use tenure::commands::history::history;
 use tenure::commands::lookup::LookupError;
 use tenure::commands::next::next;
@@ -12,7 +13,7 @@ use tenure::machine::{Incarnation, JobName, RunId, Term};
 use tenure::rows::{Cursor, Entry, Fate, Lease, Run, RunState, encode};
 use tenure::schedulers::{Every, Schedule};
 use tenure::stores::memory::Memory;
-use tenure::stores::{Change, Fields, Key, Kind, Store, Version};
+use tenure::stores::{Change, Fields, Key, Kind, Query, Store, Version};
 use tenure::time::{SystemClock, Wall};
 
 fn job(name: &str) -> JobName {
@@ -132,4 +133,51 @@ async fn a_job_that_is_held_is_said_to_wait_for_an_answer() {
     assert!(table.contains("held") && !table.contains("started"), "{table}");
     let status = status(&store, "tests", &SystemClock).await.unwrap().to_string();
     assert!(status.lines().any(|line| line.ends_with("held")), "{status}");
+}
+
+/// Writes the row of the job anew.
+async fn rewrite(store: &Memory, lease: &Lease) {
+    let key = Key::new(Kind::Lease, "bill");
+    let query = Query { keys: vec![key.clone()], ..Query::default() };
+    let rows = store.read(query).await.unwrap().rows;
+    let base = rows.first().map_or(Version::ABSENT, |row| row.version);
+    store.commit(vec![Change { key, base, fields: Some(encode(lease)) }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_and_went_between_two_looks_has_its_account_all_the_same() {
+    let store = Memory::new();
+    let led = Lease {
+        holder: Some(Incarnation(1)),
+        leader: Some("owl".to_owned()),
+        term: Term(3),
+        ..Lease::unborn()
+    };
+    let row = |cursor, ledger| Lease { cursor: Some(cursor), ledger, ..led.clone() };
+    rewrite(&store, &row(cursor(1, RunState::Finished), vec![entry(1, Fate::Ran, "")])).await;
+    let mut watcher = Watcher::default();
+    assert_eq!(watcher.look(&store, at(9)).await.unwrap(), []);
+    // Two runs came and went: one of them is filed, the other is about to be. A third goes on.
+    let filed = entry(2, Fate::Ran, "");
+    let key = Key::new(Kind::Run, Run::id(&job("bill"), filed.due));
+    put(&store, key, encode(&Run::new(filed))).await;
+    rewrite(&store, &row(cursor(4, RunState::Started), vec![entry(3, Fate::Failed, "it broke")])).await;
+    let told = watcher.look(&store, at(9)).await.unwrap();
+    let told: Vec<_> = told.into_iter().map(|event| event.what).collect();
+    let [What::Ended { account: second, .. }, What::Ended { account: third, .. }, What::Began(fourth)] =
+        &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!([second.due, third.due, fourth.due], [at(2), at(3), at(4)]);
+    // It ends, and another leads.
+    let ended = row(cursor(4, RunState::Finished), vec![entry(4, Fate::Ran, "")]);
+    rewrite(&store, &Lease { term: Term(4), holder: Some(Incarnation(2)), ..ended }).await;
+    let told = watcher.look(&store, at(9)).await.unwrap();
+    let told: Vec<_> = told.into_iter().map(|event| event.what).collect();
+    let [What::Led { term: Term(4), .. }, What::Ended { account, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(account.due, at(4));
+    assert_eq!(watcher.look(&store, at(9)).await.unwrap(), []);
 }

@@ -19,9 +19,11 @@ mod continuous;
 mod damage;
 #[cfg(feature = "datastore")]
 mod datastore;
+mod drain;
 mod elections;
 #[cfg(feature = "datastore")]
 mod emulator;
+mod events;
 mod exec;
 mod failover;
 mod faults;
@@ -36,6 +38,7 @@ mod http_jobs;
 mod instance;
 mod lab;
 mod layer;
+mod ledger;
 mod library;
 mod log;
 mod looks;
@@ -48,6 +51,7 @@ mod prove;
 mod proxy;
 mod reload;
 mod scale;
+mod schema;
 mod sim;
 mod sqlite;
 mod stores;

@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::failover::everywhere;
 use crate::fleet::{Fleet, Line};
 
@@ -48,6 +50,31 @@ fn nothing_starts_while_a_job_is_paused_and_what_was_due_is_accounted_for() {
         let history = tenure(&fleet, &["jobs", "history", "job-0", "-n", "100"]);
         assert!(history.contains("skipped") && history.contains("the job was paused"), "{history}");
         assert!(fleet.command(&["jobs", "resume", "job-0"]).output().unwrap().status.code() == Some(1));
+    });
+}
+
+#[test]
+fn one_look_shows_everything_about_a_job() {
+    everywhere(|place| {
+        let mut fleet = place.fleet(1, "1s");
+        fleet.start();
+        one_more_run(&fleet);
+        tenure(&fleet, &["jobs", "pause", "job-0"]);
+        let text = tenure(&fleet, &["jobs", "show", "job-0"]);
+        for what in
+            ["node-1, at term 1", "every 1s, at a fixed rate", "latest, within 1d", "it is paused since"]
+        {
+            assert!(text.contains(what), "{what}: {text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("due ")).count(), 5, "{text}");
+        let json: Value =
+            serde_json::from_str(&tenure(&fleet, &["jobs", "show", "job-0", "-o", "json"])).unwrap();
+        assert_eq!(json["configured"]["due"].as_array().unwrap().len(), 5, "{json}");
+        assert_eq!((&json["term"], &json["paused"]), (&1.into(), &true.into()), "{json}");
+        assert_eq!(json["configured"]["policy"]["on_orphan"], "skip", "{json}");
+        assert_eq!(json["recorded"]["node"], "node-1", "{json}");
+        let wrong = fleet.command(&["jobs", "show", "job-7"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean job-0?"), "{wrong:?}");
     });
 }
 

@@ -39,6 +39,13 @@ fn clocks_at_the_limit_make_no_two_leaders() {
 }
 
 #[test]
+fn whoever_is_drained_leads_nothing_and_everything_else_is_led() {
+    let report = visit(profile("aside"), 0, OUTSIDE);
+    assert_eq!(report.violations, 0, "{report}");
+    assert!(report.figures.asides > 0, "{report}");
+}
+
+#[test]
 fn a_world_outside_of_the_contract_breaks_what_it_says_and_nothing_else() {
     for profile in Profile::ALL {
         let Some(outside) = &profile.outside else { continue };

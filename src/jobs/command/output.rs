@@ -105,6 +105,7 @@ mod tests {
     fn run() -> Run {
         let lifeline = Lifeline { life: watch::channel(None).1, born: None, kill: Duration::ZERO };
         Run {
+            since: Wall::default(),
             job: JobName::new("flood").unwrap(),
             term: Term(1),
             due: Wall::from_nanos(0),

@@ -17,6 +17,8 @@ const MOMENT: Duration = Duration::from_nanos(1);
 #[derive(Debug)]
 pub(super) struct Led {
     pub(super) term: Term,
+    /// When the job was first led.
+    pub(super) born: Wall,
     pub(super) watch: Watch,
     /// How long it rested before its last run, or rests after it.
     pub(super) rest: Duration,

@@ -89,6 +89,13 @@ impl Pattern {
         self.cron.find_next_occurrence(&civil, inclusive).ok()
     }
 
+    /// What it says.
+    pub(super) fn in_words(&self) -> String {
+        let words = self.cron.describe();
+        let words = words.trim_end_matches('.');
+        words[..1].to_lowercase() + &words[1..]
+    }
+
     /// Whether it has no wildcard in its minute and hour.
     pub(super) fn names_its_time(&self) -> bool {
         self.text.split(' ').take(3).all(|field| !field.contains('*'))

@@ -2,6 +2,7 @@
 //! Each of the others breaks one assumption, and says which articles of the law that costs. All the
 //! rest of the law holds there too: a breach of it is as grave as anywhere.
 
+mod aside;
 mod clone;
 mod drift;
 mod edge;
@@ -41,9 +42,10 @@ pub struct Outside {
 
 impl Profile {
     /// All of them: first those in which the whole law holds.
-    pub const ALL: [&Self; 7] = [
+    pub const ALL: [&Self; 8] = [
         &swarm::PROFILE,
         &edge::PROFILE,
+        &aside::PROFILE,
         &suspend::PROFILE,
         &drift::PROFILE,
         &rollback::PROFILE,

@@ -200,7 +200,8 @@ impl Liar {
 
     fn cluster(&mut self) -> Cluster {
         let id = self.random.choice(self.clusters.clone()).unwrap();
-        Cluster { schema: SCHEMA, id, settled: self.random.bool(), wishes: self.random.u64(..3) }
+        let drained = if self.random.u8(..8) == 0 { vec![self.id()] } else { Vec::new() };
+        Cluster { schema: SCHEMA, id, settled: self.random.bool(), wishes: self.random.u64(..3), drained }
     }
 
     fn member(&mut self) -> Member {

@@ -36,6 +36,6 @@ mutants! {
 
     /// How a run ended is forgotten when another write of its row comes first.
     forgets_how_a_run_ended: Caught, {
-        SEAT: "ended.filter(|(run, _)| self.is_running(*run))" => "None"
+        SEAT: "self.ended = ended.filter(|ended| self.is_running(ended.0));" => "self.ended = None;"
     }
 }

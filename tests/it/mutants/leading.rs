@@ -62,8 +62,8 @@ mutants! {
 
     /// An occurrence starts before it is recorded.
     starts_before_recording: Caught, {
-        LEADING: "seat.launch = Some(launch);\n                    return"
-            => "let Launch { job, cursor, .. } = launch.clone(); out.push(Output::Grant { job, run: cursor.run, term: cursor.term }); seat.launch = Some(launch); return"
+        LEADING: "seat.launch = Some(Box::new(launch));\n                    return"
+            => "let Launch { job, cursor, .. } = launch.clone(); out.push(Output::Grant { job, run: cursor.run, term: cursor.term }); seat.launch = Some(Box::new(launch)); return"
     }
 
     /// An occurrence that was recorded starts although the lease is over.

@@ -14,7 +14,7 @@ mutants! {
 
     /// In a store that is new, or was lost, nobody waits for leaders that there may be.
     absent_is_free: Caught, {
-        LEADING: "self.draining || self.settling.is_some()" => "self.draining"
+        LEADING: "self.gives_up() || self.settling.is_some()" => "self.gives_up()"
     }
 
     /// A row that others may have restored is taken without asking whether a store was lost.

@@ -1,0 +1,141 @@
+//! What becomes of the instances.
+
+use std::fmt;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::Job;
+use crate::failover::FAILOVER;
+use crate::fleet::{Fleet, Node, PATIENCE, now};
+
+const SEED: u64 = 0x1ed6_e401;
+
+/// Whoever hurts a fleet.
+pub(super) struct Chaos<'f> {
+    fleet: &'f mut Fleet,
+    random: fastrand::Rng,
+    /// What stands still, and until when.
+    still: Vec<(String, tenure::time::Instant)>,
+    blows: Blows,
+}
+
+/// How often what was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Blows {
+    killed: usize,
+    paused: usize,
+    stopped: usize,
+}
+
+impl<'f> Chaos<'f> {
+    pub(super) fn new(fleet: &'f mut Fleet) -> Self {
+        let random = fastrand::Rng::with_seed(SEED);
+        Self { fleet, random, still: Vec::new(), blows: Blows::default() }
+    }
+
+    /// Hurts one instance at every step.
+    pub(super) fn reign(&mut self, time: Duration, step: Duration) {
+        let end = now() + time;
+        let mut next = now() + step;
+        while now() < end {
+            self.wake(|until| until <= now());
+            if now() >= next {
+                next = next + step;
+                self.strike();
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn strike(&mut self) {
+        let awake = |node: &&Node| self.still.iter().all(|(still, _)| *still != node.name);
+        let victims: Vec<_> = self.fleet.nodes.iter().filter(awake).map(|node| node.name.clone()).collect();
+        let Some(victim) = self.random.choice(&victims).cloned() else { return };
+        match self.random.u8(..3) {
+            0 => {
+                self.blows.killed += 1;
+                drop(self.fleet.remove(&victim));
+                self.fleet.start();
+            }
+            1 => {
+                self.blows.paused += 1;
+                self.fleet.freeze(&victim);
+                let lasting = FAILOVER.mul_f64(0.5 + 3.0 * self.random.f64());
+                self.still.push((victim, now() + lasting));
+            }
+            _ => {
+                self.blows.stopped += 1;
+                stop(self.fleet.remove(&victim));
+                self.fleet.start();
+            }
+        }
+    }
+
+    /// Whoever stands still, and no longer should, goes on.
+    fn wake(&mut self, due: impl Fn(tenure::time::Instant) -> bool) {
+        let fleet = &*self.fleet;
+        self.still.retain(|(node, until)| {
+            let wakes = due(*until);
+            if wakes {
+                fleet.node(node).signal(Signal::CONT);
+            }
+            !wakes
+        });
+    }
+
+    /// Everybody goes on.
+    pub(super) fn calm(mut self) -> Blows {
+        self.wake(|_| true);
+        self.blows
+    }
+}
+
+impl fmt::Display for Blows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { killed, paused, stopped } = self;
+        write!(f, "{killed} killed, {paused} paused, {stopped} told to stop")
+    }
+}
+
+/// Tells an instance to stop, and waits until it has.
+fn stop(mut node: Node) {
+    node.signal(Signal::TERM);
+    let end = now() + PATIENCE;
+    while node.child.try_wait().unwrap().is_none() {
+        assert!(now() < end, "{} does not stop", node.name);
+        sleep(Duration::from_millis(5));
+    }
+}
+
+pub(super) fn stop_all(fleet: &mut Fleet) {
+    while let Some(name) = fleet.nodes.first().map(|node| node.name.clone()) {
+        stop(fleet.remove(&name));
+    }
+}
+
+/// Answers for the jobs whose leader vanished during a run, and that wait because of it.
+pub(super) fn answer_those_who_wait(fleet: &Fleet, jobs: &[Job]) {
+    let end = now() + PATIENCE;
+    loop {
+        let text = fleet.ask(&["status", "-o", "json"]);
+        let status: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        // Others are called held until their leader has had time to look at what was left.
+        let holds = |name: &Value| jobs.iter().any(|job| *name == *job.name && job.holds);
+        let held = status["jobs"].as_array().unwrap().iter();
+        let held = held.filter(|job| job["held"] == true && holds(&job["job"]));
+        let held: Vec<_> = held.map(|job| job["job"].as_str().unwrap().to_owned()).collect();
+        let led = status["jobs"].as_array().unwrap().iter().all(|job| job["horizon_ms"].is_u64());
+        if held.is_empty() && led {
+            return;
+        }
+        for job in held {
+            // A leader may have gone meanwhile and come again.
+            fleet.ask(&["jobs", "ack", &job, "--rerun"]);
+        }
+        assert!(now() < end, "not everything is led");
+        sleep(Duration::from_millis(500));
+    }
+}
