@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, ORIGIN};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
@@ -40,6 +40,8 @@ pub(super) struct Desk {
     /// A person wants an election.
     pub(super) begin: Arc<dyn Fn() + Send + Sync>,
     pub(super) room: Arc<Semaphore>,
+    /// Who is to be called back, by their ids.
+    pub(super) called: Arc<[Arc<Notify>]>,
 }
 
 /// How many calls a node among so many takes at once.
@@ -108,6 +110,9 @@ impl Desk {
 
     /// Takes what `peer` says, until it hangs up or says what makes no sense.
     async fn listen(self, mut socket: WebSocket, peer: NodeId, _permit: OwnedSemaphorePermit) {
+        if let Some(called) = self.called.get(peer.index()) {
+            called.notify_one();
+        }
         while let Ok(Some(heard)) = timeout(LONGEST_SILENCE, socket.recv()).await {
             let taken = match heard {
                 Ok(Message::Text(text)) => (self.mailbox)(peer, text.as_str()),

@@ -1,13 +1,14 @@
-//! The way to one peer: a connection that is kept, dialled when there is something to say, and again
-//! as soon as it breaks, because a refusal is evidence.
+//! The way to one peer: a connection that is kept, dialled when there is something to say or the peer calls,
+//! and again as soon as it breaks, because a refusal is evidence.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -44,28 +45,49 @@ enum Failed {
     Silent(Trouble),
 }
 
-/// Sends what is queued until nobody queues any more, and tells `refused` whenever nobody listens.
+/// Why a peer is dialled.
+enum Reason {
+    /// There is something to say.
+    Said(String),
+    /// It called, so it is there.
+    Called,
+    /// None: nobody will say anything any more.
+    Ended,
+}
+
+/// Sends what is queued until nobody queues any more, and tells `refused` whenever nobody listens. Whoever
+/// calls is called back, so that its end is noticed even by those who have nothing to say to it.
 pub(super) async fn keep(
     peer: Peer,
     mut queue: mpsc::Receiver<String>,
+    called: Arc<Notify>,
     refused: impl Fn(NodeId) + Send + Sync,
 ) {
-    let Some(first) = queue.recv().await else { return };
-    let mut next = Some(first);
     loop {
-        match dial(&peer).await {
-            Ok(connection) => {
-                if !converse(connection, next.take(), &mut queue).await {
-                    return;
+        let mut next = match reason(&mut queue, &called).await {
+            Reason::Said(text) => Some(text),
+            Reason::Called => None,
+            Reason::Ended => return,
+        };
+        let failed = loop {
+            match dial(&peer).await {
+                Err(failed) => break failed,
+                Ok(connection) => {
+                    if !converse(connection, next.take(), &mut queue).await {
+                        return;
+                    }
+                    sleep(REDIAL_PAUSE).await;
                 }
-                sleep(REDIAL_PAUSE).await;
             }
-            Err(failed) => {
-                lose(&peer, &mut queue, failed, &refused);
-                let Some(queued) = queue.recv().await else { return };
-                next = Some(queued);
-            }
-        }
+        };
+        lose(&peer, &mut queue, failed, &refused);
+    }
+}
+
+async fn reason(queue: &mut mpsc::Receiver<String>, called: &Notify) -> Reason {
+    tokio::select! {
+        queued = queue.recv() => queued.map_or(Reason::Ended, Reason::Said),
+        () = called.notified() => Reason::Called,
     }
 }
 

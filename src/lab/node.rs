@@ -10,7 +10,7 @@ use std::thread;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::LabError;
@@ -107,8 +107,10 @@ impl Node {
         let (shown, see) = watch::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn(log::own_up());
-        let peers = self.dial(&to_inbox, &blocks, &mut tasks);
+        let called: Arc<[_]> = self.members.iter().map(|_| Arc::new(Notify::new())).collect();
+        let peers = self.dial(&to_inbox, &blocks, &called, &mut tasks);
         let desk = self.desk::<E::Message>(&to_inbox, &story, &blocks, see.clone());
+        let desk = Desk { called, ..desk };
         let router = calls::router(desk);
         let report = self.report(Arc::clone(&story), see, Arc::clone(&blocks));
         let mut machine = E::new(SystemClock.now(), setup);
@@ -130,6 +132,7 @@ impl Node {
         &self,
         inbox: &mpsc::Sender<News<M>>,
         blocks: &Arc<Blocks>,
+        called: &[Arc<Notify>],
         tasks: &mut JoinSet<()>,
     ) -> Vec<Option<mpsc::Sender<String>>> {
         let path = wire::path(name(self.election), self.members.count(), self.me);
@@ -145,7 +148,7 @@ impl Node {
                 }
             };
             (id != self.me).then(|| {
-                tasks.spawn(link::keep(peer, queue, refused));
+                tasks.spawn(link::keep(peer, queue, Arc::clone(&called[id.index()]), refused));
                 to_queue
             })
         };
@@ -169,6 +172,7 @@ impl Node {
             mailbox: mailbox(self.me, inbox.clone(), Arc::clone(story), Arc::clone(blocks)),
             begin: Arc::new(move || drop(begin.try_send(News { input: Input::Begin, cause: None }))),
             room: calls::room(nodes),
+            called: Arc::default(),
         }
     }
 
