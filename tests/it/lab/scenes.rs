@@ -126,6 +126,23 @@ fn a_ring_over_sockets_goes_on_under_its_deputy() {
     assert_eq!(view(&lab.address(3))["incarnation"], 2, "it is back in a second life");
 }
 
+/// Where each message may take a minute, silence would say nothing for eight.
+#[test]
+fn a_death_is_noticed_at_once_by_those_who_have_nothing_to_say_to_the_dead() {
+    let mut lab = Laboratory::new(&[0; 2], "1m", &[]);
+    lab.start("bully", 1);
+    lab.wait_for(1, &[1]);
+    lab.start("bully", 0);
+    lab.wait_for(1, &[0, 1]);
+    for _ in 0..2 {
+        lab.kill("P1");
+        lab.wait_for(0, &[0]);
+        // It takes the lead, and P0 never has a word for it.
+        lab.start("bully", 1);
+        lab.wait_for(1, &[0, 1]);
+    }
+}
+
 /// Four nodes, two of which cannot talk to the other two, until they can.
 #[test]
 fn blocked_connections_make_two_groups_and_a_reset_makes_one_whatever_the_election() {
