@@ -8,7 +8,6 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::Job;
-use crate::failover::FAILOVER;
 use crate::fleet::{Fleet, Node, PATIENCE, now};
 
 const SEED: u64 = 0x1ed6_e401;
@@ -16,6 +15,7 @@ const SEED: u64 = 0x1ed6_e401;
 /// Whoever hurts a fleet.
 pub(super) struct Chaos<'f> {
     fleet: &'f mut Fleet,
+    failover: Duration,
     random: fastrand::Rng,
     /// What stands still, and until when.
     still: Vec<(String, tenure::time::Instant)>,
@@ -31,9 +31,9 @@ pub(super) struct Blows {
 }
 
 impl<'f> Chaos<'f> {
-    pub(super) fn new(fleet: &'f mut Fleet) -> Self {
+    pub(super) fn new(fleet: &'f mut Fleet, failover: Duration) -> Self {
         let random = fastrand::Rng::with_seed(SEED);
-        Self { fleet, random, still: Vec::new(), blows: Blows::default() }
+        Self { fleet, failover, random, still: Vec::new(), blows: Blows::default() }
     }
 
     /// Hurts one instance at every step.
@@ -63,7 +63,7 @@ impl<'f> Chaos<'f> {
             1 => {
                 self.blows.paused += 1;
                 self.fleet.freeze(&victim);
-                let lasting = FAILOVER.mul_f64(0.5 + 3.0 * self.random.f64());
+                let lasting = self.failover.mul_f64(0.5 + 3.0 * self.random.f64());
                 self.still.push((victim, now() + lasting));
             }
             _ => {
@@ -116,12 +116,23 @@ pub(super) fn stop_all(fleet: &mut Fleet) {
     }
 }
 
+/// What a command says as JSON. A store that has just been through all this may be slow to answer.
+pub(super) fn look(fleet: &Fleet, arguments: &[&str]) -> Value {
+    let end = now() + PATIENCE;
+    loop {
+        let text = fleet.ask(arguments);
+        match serde_json::from_str(&text) {
+            Ok(said) => return said,
+            Err(_) => assert!(now() < end, "{arguments:?}: {text}"),
+        }
+    }
+}
+
 /// Answers for the jobs whose leader vanished during a run, and that wait because of it.
 pub(super) fn answer_those_who_wait(fleet: &Fleet, jobs: &[Job]) {
     let end = now() + PATIENCE;
     loop {
-        let text = fleet.ask(&["status", "-o", "json"]);
-        let status: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let status = look(fleet, &["status", "-o", "json"]);
         // Others are called held until their leader has had time to look at what was left.
         let holds = |name: &Value| jobs.iter().any(|job| *name == *job.name && job.holds);
         let held = status["jobs"].as_array().unwrap().iter();
