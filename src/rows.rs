@@ -75,7 +75,8 @@ pub struct Member {
     pub clock: Wall,
 }
 
-/// One job's row.
+/// One job's row. What has parts is stored as a text of JSON: Datastore's emulators copy all lease rows at
+/// every commit, property by property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// See [`SCHEMA`].
@@ -91,12 +92,16 @@ pub struct Lease {
     /// When it was first led, by the same clock.
     pub born: Wall,
     /// How far its due times are accounted for.
+    #[serde(with = "text", default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
     /// What became of due times, as long as it does not stand in the history.
+    #[serde(with = "text")]
     pub ledger: Vec<Entry>,
     /// What people have ordered.
+    #[serde(with = "text")]
     pub orders: Orders,
     /// To whom a person wants it to go.
+    #[serde(with = "text", default, skip_serializing_if = "Option::is_none")]
     pub wish: Option<Wish>,
     /// The membership and the jobs (their hash) at which the job was placed where it is; while they last, it
     /// stays.
@@ -225,10 +230,13 @@ fn counter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> 
     }
 }
 
-/// The fields that a store keeps, from what a row holds.
+/// The fields that a store keeps, from what a row holds. What is not there takes no room.
 pub fn encode<T: Serialize>(row: &T) -> Fields {
     match serde_json::to_value(row) {
-        Ok(Value::Object(fields)) => fields,
+        Ok(Value::Object(mut fields)) => {
+            fields.retain(|_, value| !value.is_null());
+            fields
+        }
         other => unreachable!("rows are structs of plain values, not {other:?}"),
     }
 }
@@ -238,18 +246,23 @@ pub fn job_of(id: &str) -> Option<JobName> {
     JobName::new(id).ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What has parts, as a text of JSON.
+mod text {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[test]
-    fn whoever_is_gone_leaves_the_list_of_the_drained_with_the_next_change_of_it() {
-        let [one, two, three] = [1, 2, 3].map(Incarnation);
-        let row = Cluster { schema: SCHEMA, id: ClusterId(1), settled: true, wishes: 0, drained: Vec::new() };
-        let row = row.drain(one, &[one, two, three]).drain(two, &[one, two, three]).drain(two, &[one, two]);
-        assert_eq!(row.drained, [one, two]);
-        assert_eq!(row.clone().drain(three, &[two, three]).drained, [two, three]);
-        assert_eq!(row.undrain(two, &[two, three]).drained, []);
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        whole: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(whole).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -265,5 +278,20 @@ mod millis {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_gone_leaves_the_list_of_the_drained_with_the_next_change_of_it() {
+        let [one, two, three] = [1, 2, 3].map(Incarnation);
+        let row = Cluster { schema: SCHEMA, id: ClusterId(1), settled: true, wishes: 0, drained: Vec::new() };
+        let row = row.drain(one, &[one, two, three]).drain(two, &[one, two, three]).drain(two, &[one, two]);
+        assert_eq!(row.drained, [one, two]);
+        assert_eq!(row.clone().drain(three, &[two, three]).drained, [two, three]);
+        assert_eq!(row.undrain(two, &[two, three]).drained, []);
     }
 }

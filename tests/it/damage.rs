@@ -124,6 +124,7 @@ async fn a_damaged_lease_is_left_alone_until_it_is_repaired_and_the_other_jobs_g
             ("term", json!(-1), "invalid value: integer `-1`"),
             ("since", json!("9999-12-31"), "invalid type: string"),
             ("cursor", json!({ "due": 1.5e300 }), "invalid type"),
+            ("cursor", json!(r#"{ "due": 1.5e300 }"#), "invalid type"),
             ("more", json!("y".repeat(200_000)), "rows have at most 65536"),
         ];
         for (name, value, why) in damages {
