@@ -104,15 +104,7 @@ fn hurt(place: &Place, count: usize, time: Duration, failover: Duration) {
     chaos.reign(time, STEP);
     let blows = chaos.calm();
     let calm = SystemClock.wall();
-    chaos::answer_those_who_wait(&fleet, &jobs);
-    fleet.wait("all is as it should be again", |lines| {
-        let started = |job: &Job| {
-            let of_job = lines.iter().rev().filter(|line| line.text("job") == job.name);
-            let mut begun = of_job.filter(|line| line.is("occurrence.started"));
-            matches!(job.cadence, Cadence::At(_)) || begun.any(|line| line.text("due") > &*calm.to_string())
-        };
-        jobs.iter().all(started).then_some(())
-    });
+    chaos::recover(&fleet, &jobs, calm);
     chaos::stop_all(&mut fleet);
     let figures = judge(&fleet, &jobs, calm);
     eprintln!("{place:?}: {count} jobs, {time:?}: {blows}; {figures}");

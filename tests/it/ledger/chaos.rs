@@ -1,13 +1,15 @@
 //! What becomes of the instances.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use tenure::time::Wall;
 
-use super::Job;
+use super::{Cadence, Job};
 use crate::fleet::{Fleet, Node, PATIENCE, now};
 
 const SEED: u64 = 0x1ed6_e401;
@@ -128,25 +130,26 @@ pub(super) fn look(fleet: &Fleet, arguments: &[&str]) -> Value {
     }
 }
 
-/// Answers for the jobs whose leader vanished during a run, and that wait because of it.
-pub(super) fn answer_those_who_wait(fleet: &Fleet, jobs: &[Job]) {
-    let end = now() + PATIENCE;
+/// Waits until every job has started again, and answers for those whose leader vanished during a run and that
+/// wait because of it. An emulator that has seen much may not find all rows in time, but each of them.
+pub(super) fn recover(fleet: &Fleet, jobs: &[Job], calm: Wall) {
+    let (end, calm) = (now() + PATIENCE, calm.to_string());
     loop {
-        let status = look(fleet, &["status", "-o", "json"]);
-        // Others are called held until their leader has had time to look at what was left.
-        let holds = |name: &Value| jobs.iter().any(|job| *name == *job.name && job.holds);
-        let held = status["jobs"].as_array().unwrap().iter();
-        let held = held.filter(|job| job["held"] == true && holds(&job["job"]));
-        let held: Vec<_> = held.map(|job| job["job"].as_str().unwrap().to_owned()).collect();
-        let led = status["jobs"].as_array().unwrap().iter().all(|job| job["horizon_ms"].is_u64());
-        if held.is_empty() && led {
+        let lines = fleet.lines();
+        let started = lines.iter().filter(|line| line.is("occurrence.started") && line.text("due") > &*calm);
+        let started: BTreeSet<_> = started.map(|line| line.text("job")).collect();
+        let due_again = jobs.iter().filter(|job| !matches!(job.cadence, Cadence::At(_)));
+        let left: Vec<_> = due_again.filter(|job| !started.contains(&*job.name)).collect();
+        if left.is_empty() {
             return;
         }
-        for job in held {
-            // A leader may have gone meanwhile and come again.
-            fleet.ask(&["jobs", "ack", &job, "--rerun"]);
+        let names = || left.iter().map(|job| &job.name).collect::<Vec<_>>();
+        assert!(now() < end, "these do not start again: {:?}", names());
+        for Job { name, .. } in left.iter().filter(|job| job.holds) {
+            if look(fleet, &["jobs", "history", name, "-n", "1", "-o", "json"])["held"] == true {
+                fleet.ask(&["jobs", "ack", name, "--rerun"]);
+            }
         }
-        assert!(now() < end, "not everything is led");
         sleep(Duration::from_millis(500));
     }
 }
