@@ -8,6 +8,7 @@ use serde_json::Value;
 use tenure::config::moment;
 use tenure::time::Wall;
 
+use super::chaos::look;
 use super::{Cadence, Job};
 use crate::fleet::{Fleet, Line};
 
@@ -81,8 +82,7 @@ fn ledgers(fleet: &Fleet, jobs: &[Job]) -> Vec<Ledger> {
 }
 
 fn ledger(fleet: &Fleet, job: &Job) -> Ledger {
-    let text = fleet.ask(&["jobs", "history", &job.name, "-n", "10000", "-o", "json"]);
-    let history: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let history = look(fleet, &["jobs", "history", &job.name, "-n", "10000", "-o", "json"]);
     assert_eq!(history["problems"], serde_json::json!([]), "{}", job.name);
     let at = |value: &Value| moment(value.as_str().unwrap()).unwrap();
     let mut accounts = Vec::new();
