@@ -22,20 +22,20 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Much sooner than a lease of [`LONG`] ends, or anybody looks for one.
 const SOON: Duration = Duration::from_secs(20);
 const LONG: &str = "2m";
-const SHORT: &str = "2s";
-const FAILOVER: Duration = Duration::from_secs(2);
+pub(crate) const SHORT: &str = "2s";
+pub(crate) const FAILOVER: Duration = Duration::from_secs(2);
 
 /// Says that it is there, and stays. A shell takes a signal when what it runs has ended.
 const STAYS: &str = "echo ready > ready; while :; do sleep 0.01; done";
 /// The same, and says all the time under which term and when, by the clock that leases go by.
-const SAYS: &str = "trap '' TERM; echo ready > ready; \
+pub(crate) const SAYS: &str = "trap '' TERM; echo ready > ready; \
     while :; do echo $TENURE_TERM $(cut -d' ' -f1 /proc/uptime) >> said; sleep 0.01; done";
 
 /// Where processes share a store.
-struct Place(Folder);
+pub(crate) struct Place(Folder);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Folder::new())
     }
 
@@ -60,14 +60,13 @@ impl Place {
         command
     }
 
-    fn exec(&self, failover: &str, options: &[&str], command: &[&str]) -> Command {
+    pub(crate) fn exec(&self, failover: &str, options: &[&str], command: &[&str]) -> Command {
         self.tenure(&[&["exec", "job", "--failover", failover], options, &["--"], command].concat())
     }
 
     /// A shell's script that runs until it is ended.
     fn start(&self, failover: &str, options: &[&str], script: &str) -> Running {
-        let mut command = self.exec(failover, options, &["sh", "-c", script]);
-        Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+        Running::start(self.exec(failover, options, &["sh", "-c", script]))
     }
 
     fn output(&self, options: &[&str], command: &[&str]) -> Output {
@@ -79,7 +78,7 @@ impl Place {
     }
 
     /// Waits until something is true of what a file says.
-    fn wait<T>(&self, what: &str, name: &str, check: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, name: &str, check: impl Fn(&str) -> Option<T>) -> T {
         let end = now() + PATIENCE;
         loop {
             let text = self.read(name);
@@ -97,13 +96,13 @@ impl Place {
     }
 
     /// The term that said something last.
-    fn last_term(text: &str) -> Option<u64> {
+    pub(crate) fn last_term(text: &str) -> Option<u64> {
         text.lines().last()?.split(' ').next()?.parse().ok()
     }
 
     /// Waits until nothing that was started here is left, soon.
     #[track_caller]
-    fn assert_empties_soon(&self) {
+    pub(crate) fn assert_empties_soon(&self) {
         let (folder, end) = (fs::canonicalize(&self.0.0).unwrap(), now() + SOON);
         while !started_in(&folder).is_empty() {
             assert!(now() < end, "still there: {:?}", started_in(&folder));
@@ -113,7 +112,7 @@ impl Place {
 
     /// Every moment at which a term said something lies after all of those of the terms before it.
     #[track_caller]
-    fn assert_one_after_the_other(&self) {
+    pub(crate) fn assert_one_after_the_other(&self) {
         let mut terms = BTreeMap::<u64, (f64, f64)>::new();
         for line in self.read("said").lines() {
             let (term, at) = line.split_once(' ').unwrap();
@@ -134,9 +133,13 @@ impl Place {
 }
 
 /// A process that is killed with its test.
-struct Running(Option<Child>);
+pub(crate) struct Running(Option<Child>);
 
 impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
     fn child(&self) -> &Child {
         self.0.as_ref().unwrap()
     }

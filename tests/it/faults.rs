@@ -9,6 +9,8 @@ mod cables;
 #[cfg(feature = "sqlite")]
 mod disk;
 #[cfg(feature = "datastore")]
+mod hosts;
+#[cfg(feature = "datastore")]
 mod lab;
 mod list;
 mod machines;

@@ -13,7 +13,7 @@ use crate::fleet::{now, share};
 
 /// What is done to the packets between an instance and the store.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Cut {
+pub(super) enum Cut {
     Requests,
     Replies,
     Both,
@@ -27,7 +27,7 @@ enum Cut {
 }
 
 impl Cut {
-    fn make(self, lab: &Lab, instance: usize) {
+    pub(super) fn make(self, lab: &Lab, instance: usize) {
         let (there, back) = (format!("out ip daddr {STORE}"), format!("in ip saddr {STORE}"));
         let rules = match self {
             Self::Requests => vec![format!("{there} drop")],
@@ -48,7 +48,7 @@ impl Cut {
         lab.run(instance, &["nft", &text]);
     }
 
-    fn mend(self, lab: &Lab, instance: usize) {
+    pub(super) fn mend(self, lab: &Lab, instance: usize) {
         if self == Self::NoRoute {
             lab.run(instance, &["ip", "route", "del", "blackhole", STORE]);
         } else {

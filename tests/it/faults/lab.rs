@@ -85,6 +85,12 @@ impl Lab {
         scene
     }
 
+    /// The address at which a store is reached through this network.
+    pub(super) fn store(&self, store: &str) -> String {
+        let [upstream, _] = self.listen();
+        Proxy::on(upstream, store).address
+    }
+
     /// Listens where the store and the recorder are.
     fn listen(&self) -> [TcpListener; 2] {
         let net = format!("--net=/proc/{}/ns/net", self.0.id());
@@ -109,7 +115,7 @@ impl Lab {
     }
 
     /// The words that put a command to where an instance is.
-    fn enter(&self, instance: usize) -> [String; 4] {
+    pub(super) fn enter(&self, instance: usize) -> [String; 4] {
         let root = format!("/proc/{}/root", self.0.id());
         let net = format!("--net={root}/run/netns/n{instance}");
         ["nsenter".to_owned(), self.user(), net, "--preserve-credentials".to_owned()]
