@@ -54,7 +54,7 @@ fn print(arguments: &[&str]) -> Output {
 fn what_has_happened_is_exported_and_told_again() {
     let mut lab = Laboratory::new(&[0; 2], "300ms", &[]);
     let controller = lab.start_all("bully");
-    lab.wait_for(1, &[0, 1]);
+    lab.wait("P1 leads, as far as is told", |_| (shown(&controller)[1]["leads"] == true).then_some(()));
     order(&controller, "/api/v1/nodes/P1/kill", &json!({}));
     lab.wait("P0 leads", |_| (shown(&controller)[0]["leads"] == true).then_some(()));
     let live = body(&get(&controller, "/api/v1/lab/after/0"));
