@@ -111,6 +111,13 @@ fn runs(lines: &[Line]) -> BTreeMap<String, usize> {
     runs
 }
 
+fn has_run(fleet: &Fleet, jobs: &[&str]) {
+    fleet.wait("each has run", |lines| {
+        let runs = runs(lines);
+        jobs.iter().all(|job| runs.contains_key(*job)).then_some(())
+    });
+}
+
 fn leads(fleet: &Fleet, process: &str, jobs: &[&str]) {
     fleet.wait("it leads them", |lines| {
         let led = |job: &&str| crate::fleet::leader(lines, job).is_some_and(|(leader, _)| leader == process);
@@ -144,9 +151,7 @@ fn beside_an_older_configuration_nothing_fires_but_what_the_change_asks_for_and_
         let mut fleet = place.hold(Fleet::of(FAILOVER, &before.concat()));
         let old = fleet.start();
         leads(&fleet, &old, &["edited", "old-name", "paused", "stays", "moves"]);
-        for job in ["edited", "old-name", "paused", "stays"] {
-            one_more_run(&fleet, job);
-        }
+        has_run(&fleet, &["edited", "old-name", "paused", "stays"]);
         fleet.ask(&["jobs", "pause", "paused"]);
         let east = due - 6.hours();
         let born = fleet.wait("it is known", |lines| {
@@ -159,7 +164,7 @@ fn beside_an_older_configuration_nothing_fires_but_what_the_change_asks_for_and_
         assert_planned(&fleet, in_time);
         let known = runs(&fleet.lines());
         let new = fleet.start();
-        one_more_run(&fleet, "new-name");
+        has_run(&fleet, &["new-name"]);
         // Each takes over from the other, by another schedule than the row knows.
         let both = ["edited", "paused", "stays", "moves"];
         drop(fleet.remove(&old));

@@ -136,6 +136,7 @@ impl Ring {
             out.push(Output::Note(Note::Follows(crew.leader)));
         }
         self.heard = now;
+        self.links.drop_overtaken(&crew);
         self.crew = Some(crew);
         self.become_patient(now);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Message, Out, Ring, Token};
+use super::{Crew, Message, Out, Ring, Token};
 use crate::elections::{Envelope, NodeId, Note, Oneself, Output, Ticket};
 use crate::time::Instant;
 
@@ -56,6 +56,12 @@ impl Links {
 
     pub(super) fn arrived(&mut self, ticket: Ticket) {
         self.hops.retain(|hop| hop.ticket != ticket);
+    }
+
+    /// Tokens that lead to nothing once this view holds are not sent again: where links come and go they
+    /// would pile up.
+    pub(super) fn drop_overtaken(&mut self, crew: &Crew) {
+        self.hops.retain(|hop| !hop.token.is_overtaken_by(crew));
     }
 
     pub(super) fn deadline(&self) -> Instant {

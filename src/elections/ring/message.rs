@@ -75,6 +75,16 @@ pub enum Token {
     },
 }
 
+impl Token {
+    /// Whether whoever holds this view would not send it on.
+    pub(super) fn is_overtaken_by(&self, holds: &Crew) -> bool {
+        match self {
+            Self::Elect(elect) => elect.num <= holds.id.num,
+            Self::View { crew, .. } => crew.id < holds.id,
+        }
+    }
+}
+
 /// The first lap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elect {
