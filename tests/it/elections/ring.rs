@@ -1,7 +1,8 @@
 //! The ring: the seven messages of the classic mode, and how a deputy takes over.
 
 use super::*;
-use tenure::elections::ring::{Mode, Ring, Rules};
+use tenure::elections::Ticket;
+use tenure::elections::ring::{Crew, Elect, Message, Mode, Ring, Rules, Token, ViewId};
 
 const WAY: Duration = Duration::from_millis(2);
 /// The nodes of the trace, as this file calls them.
@@ -135,4 +136,24 @@ fn a_partition_has_two_views_and_a_healed_one_has_one() {
     world.heal();
     world.run_until_agreed().unwrap();
     assert_eq!(heads(&world), [(D, Some(C))]);
+}
+
+#[test]
+fn an_election_that_was_overtaken_is_not_sent_again() {
+    const OLD: u64 = 5;
+    let again = |overtaken: bool| {
+        let (mut node, _) = Bench::<Ring>::new(B.0, 4, rules(Mode::Deputy));
+        let token = Token::Elect(Elect { num: OLD, origin: A, visited: vec![(A, 1)] });
+        node.hear(A.0, Message::Hop { ticket: Ticket::default(), token });
+        if overtaken {
+            let id = ViewId { num: OLD + 1, closer: D, incarnation: 1 };
+            let crew = Crew { id, leader: D, deputy: Some(C), members: vec![A, B, C, D] };
+            node.hear(D.0, Message::Stale { crew });
+        }
+        let said = sends(&node.wait(TIMING.reply() * 2));
+        said.iter().any(
+            |(_, said)| matches!(said, Message::Hop { token: Token::Elect(elect), .. } if elect.num == OLD),
+        )
+    };
+    assert_eq!([again(false), again(true)], [true, false]);
 }
