@@ -115,7 +115,8 @@ impl Place {
     pub(crate) fn assert_one_after_the_other(&self) {
         let mut terms = BTreeMap::<u64, (f64, f64)>::new();
         for line in self.read("said").lines() {
-            let (term, at) = line.split_once(' ').unwrap();
+            // A clock that was killed told nothing.
+            let Some((term, at)) = line.split_once(' ') else { continue };
             let (term, at): (u64, f64) = (term.parse().unwrap(), at.parse().unwrap());
             let between = terms.entry(term).or_insert((at, at));
             between.1 = between.1.max(at);
