@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tenure::elections::Timing;
 use tenure::sim::elections::Algorithm;
 
 use super::{Laboratory, order, shown};
@@ -11,6 +12,8 @@ use crate::fleet::now;
 const NODES: usize = 7;
 const DEATHS: usize = 20;
 const DELAY: Duration = Duration::from_millis(200);
+/// So many times longer may everything take on a busy machine.
+const BUSY: u32 = 3;
 
 /// `cargo test --test it -- --ignored --nocapture coordinators_that_are_killed`
 #[test]
@@ -42,6 +45,9 @@ fn kill_coordinators(election: &str, patient: bool) {
         leader = first();
     }
     took.sort_unstable();
+    let timing = Timing { delay: DELAY };
+    let in_time = 3 * timing.heartbeat() + timing.suspicion() + 4 * timing.reply();
+    assert!(took[DEATHS - 1] < BUSY * in_time, "{election}: {took:?}, {in_time:?} would be in time");
     let kind = if patient { "silence" } else { "refusal" };
     let [least, half, most] = [0, DEATHS / 2, DEATHS - 1].map(|place| took[place].as_millis());
     eprintln!("| {election} | {kind} | {least} ms | {half} ms | {most} ms |");

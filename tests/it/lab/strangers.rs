@@ -90,14 +90,18 @@ fn no_word_of_a_peer_kills_a_node() {
     assert_eq!(view(&node)["incarnation"], 1);
 }
 
+/// What P1 begins a call with.
+fn call_of_p1(node: &str) -> String {
+    format!("GET /peer/bully/2/1 HTTP/1.1\r\nHost: {node}\r\nConnection: Upgrade\r\n{UPGRADE}\r\n")
+}
+
 #[test]
 fn a_node_takes_no_more_calls_than_it_has_room_for() {
     let mut lab = Laboratory::new(&[0; 2], "300ms", &[]);
     (0..2).for_each(|node| lab.start("bully", node));
     lab.wait_for(1, &[0, 1]);
     let node = lab.address(0);
-    let head =
-        format!("GET /peer/bully/2/1 HTTP/1.1\r\nHost: {node}\r\nConnection: Upgrade\r\n{UPGRADE}\r\n");
+    let head = call_of_p1(&node);
     let held = (0..20).map(|_| {
         let mut stream = TcpStream::connect(&node).unwrap();
         stream.write_all(head.as_bytes()).unwrap();
@@ -122,8 +126,7 @@ fn a_thousand_calls_leave_a_node_unharmed() {
     (0..2).for_each(|node| lab.start("bully", node));
     lab.wait_for(1, &[0, 1]);
     let node = lab.address(0);
-    let head =
-        format!("GET /peer/bully/2/1 HTTP/1.1\r\nHost: {node}\r\nConnection: Upgrade\r\n{UPGRADE}\r\n");
+    let head = call_of_p1(&node);
     let calls = (0..1000).map(|number| {
         let mut stream = TcpStream::connect(&node).unwrap();
         // Every second one says nothing at all.
